@@ -57,7 +57,7 @@ def _check(value: object, depth: int) -> None:
     raise InternalError(f"a {type(value).__name__} has no canonical JSON form")
 
 
-def decode(data: bytes, *, what: str) -> Any:  # the caller checks the shape
+def decode(data: bytes, *, what: str) -> Any:  # noqa: ANN401 - the caller checks the shape
     """Return the parsed canonical JSON of one of our own documents, ``what`` naming it in errors.
 
     Raises :class:`InputError` unless ``data`` is exactly the canonical form of what it says: duplicate keys, white
@@ -79,5 +79,5 @@ def sha256_hex(data: bytes) -> str:
 
 
 def frame(*parts: bytes) -> bytes:
-    """Return the parts, each preceded by its length as four big-endian bytes, so that no two lists give the same bytes."""
+    """Return the parts, each after its length as four big-endian bytes: no two lists give the same bytes."""
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
