@@ -1,0 +1,87 @@
+"""tfaudit.toml and TFAUDIT_* become one frozen Config."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tfaudit import config
+from tfaudit.errors import ConfigError
+
+
+def write(folder: Path, text: str) -> Path:
+    """Write a tfaudit.toml into ``folder``."""
+    file = folder / "tfaudit.toml"
+    file.write_text(text)
+    return file
+
+
+def test_is_found_upwards(tmp_path: Path) -> None:
+    """The nearest file above the working directory counts, and its paths start from its own folder."""
+    write(tmp_path, 'ledger = "ledger"\n')
+    below = tmp_path / "a/b"
+    below.mkdir(parents=True)
+    loaded = config.load(cwd=below, environ={})
+    assert loaded.ledger == str(tmp_path / "ledger")
+    assert loaded.root == tmp_path
+
+
+def test_without_a_file_nothing_is_set_up(tmp_path: Path) -> None:
+    """No file and no variable leaves the ledger unset."""
+    assert config.load(cwd=tmp_path, environ={}).ledger is None
+
+
+def test_environment_overrides_the_file(tmp_path: Path) -> None:
+    """A TFAUDIT_ variable wins over the file."""
+    write(tmp_path, 'ledger = "ledger"\nstack = "a"\n[audit]\nreads = false\n')
+    environ = {"TFAUDIT_LEDGER": "other", "TFAUDIT_STACK": "b", "TFAUDIT_AUDIT_READS": "true"}
+    loaded = config.load(cwd=tmp_path, environ=environ)
+    assert (loaded.ledger, loaded.stack, loaded.audit_reads) == (str(tmp_path / "other"), "b", True)
+
+
+def test_command_line_overrides_the_environment(tmp_path: Path) -> None:
+    """--ledger wins over TFAUDIT_LEDGER."""
+    loaded = config.load(cwd=tmp_path, environ={"TFAUDIT_LEDGER": "other"}, ledger="s3://bucket/prefix/")
+    assert loaded.ledger == "s3://bucket/prefix"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('legder = "x"', 'unknown key "legder".*did you mean "ledger"'),
+        ('[signer]\nrecrod = "file:x"', 'did you mean "signer.record"'),
+        ("[gate]\napprovals = 0", r"\[gate\].*not kept by this version"),
+        ('on_ledger_failure = "ignore"', '"stop" or "spool"'),
+        ("ledger = 3", "ledger in .* is not a text"),
+        ("signer = 3", "signer in .* is not a table"),
+        ('[capture]\nredact = "x"', "not a list of patterns"),
+        ('[audit]\nreads = "yes"', "not true or false"),
+        ('genesis = "abc"', "64 hexadecimal digits"),
+        ('writer = "../x"', "lower-case letters"),
+        ('ledger = "ftp://x"', "no ledger location"),
+        ('[signer]\nrecord = "key.pem"', "names no key"),
+        ("= broken", "is not TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
+    """Every mistake in the file is a ConfigError that names it."""
+    write(tmp_path, text)
+    with pytest.raises(ConfigError, match=message):
+        config.load(cwd=tmp_path, environ={})
+
+
+def test_a_named_file_must_exist(tmp_path: Path) -> None:
+    """--config with no such file is an error, not a silent default."""
+    with pytest.raises(ConfigError, match=r"no configuration file x\.toml"):
+        config.load(cwd=tmp_path, environ={"TFAUDIT_CONFIG": "x.toml"})
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_config_or_a_config_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    """No file content raises anything but ConfigError."""
+    folder = tmp_path_factory.mktemp("config")
+    (folder / "tfaudit.toml").write_bytes(data)
+    with contextlib.suppress(ConfigError):
+        config.load(cwd=folder, environ={})

@@ -1,0 +1,96 @@
+"""Which commit is being applied, who wrote it, and where the repository lives."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tfaudit.identity.actor import Evidence
+
+TIMEOUT_SECONDS: Final = 5
+_SCP_FORM: Final = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)")
+_URL_FORM: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*)://(?:[^@/]*@)?([^/:]+)(?::\d+)?/(.+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """What git says about a working directory. Absent where git, a commit or a remote is absent."""
+
+    root: Path
+    path: str
+    """The working directory below the root, with slashes; empty at the root."""
+    remote: str | None
+    """``host/owner/repository`` in lower case, with no scheme, user or token, and no ``.git``."""
+    commit: str | None
+    author_name: str | None
+    author_email: str | None
+    dirty: bool | None
+    """Whether tracked files differ from the commit; None when git did not answer in time."""
+
+    def evidence(self) -> Evidence | None:
+        """Return the commit and its author as evidence (claimed), or None without a commit."""
+        if self.commit is None:
+            return None
+        claims = [("commit", self.commit)]
+        if self.author_name:
+            claims.append(("author_name", self.author_name))
+        if self.author_email:
+            claims.append(("author_email", self.author_email))
+        if self.dirty is not None:
+            claims.append(("dirty", "true" if self.dirty else "false"))
+        # The author wrote the change; they need not be the one who runs it, so git names no principal here.
+        return Evidence(source="git-commit", level="claimed", principal=None, claims=tuple(claims))
+
+
+def read(folder: Path, environ: Mapping[str, str]) -> Repository | None:
+    """Return the repository that ``folder`` lies in, or None when there is none or no git."""
+    where = _git(folder, environ, "rev-parse", "--show-toplevel", "--show-prefix")
+    if where is None:
+        return None
+    lines = where.split("\n")
+    author = _git(folder, environ, "log", "-1", "--format=%H%n%aN%n%aE")
+    commit, name, email = [*author.split("\n"), "", "", ""][:3] if author else ("", "", "")
+    remote = _git(folder, environ, "remote", "get-url", "origin")
+    changed = _git(folder, environ, "status", "--porcelain", "--untracked-files=no") if author else None
+    return Repository(
+        root=Path(lines[0]),
+        path=lines[1].rstrip("/") if len(lines) > 1 else "",
+        remote=normalise_remote(remote.strip()) if remote else None,
+        commit=commit or None,
+        author_name=name or None,
+        author_email=email or None,
+        dirty=None if changed is None else bool(changed.strip()),
+    )
+
+
+def normalise_remote(url: str) -> str | None:
+    """Return ``host/owner/repository`` for a remote's URL in any of git's spellings, or None for a local path.
+
+    CI systems put tokens into remotes: the user part goes before anything is kept.
+    """
+    match = _URL_FORM.fullmatch(url) or _SCP_FORM.fullmatch(url)
+    if match is None or url.lower().startswith("file:"):
+        return None
+    host, path = match.groups()
+    cleaned = path.split("?")[0].split("#")[0].strip("/").removesuffix(".git").strip("/")
+    return f"{host}/{cleaned}".lower() if cleaned else None
+
+
+def _git(folder: Path, environ: Mapping[str, str], *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-c", "core.fsmonitor=false", *arguments],
+            cwd=folder,
+            env={**environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode(errors="replace").rstrip("\n") if done.returncode == 0 else None
