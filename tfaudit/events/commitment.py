@@ -1,0 +1,181 @@
+"""How does an event commit to a value that it does not hold?
+
+A value digest is the hex SHA-256 of ``"tfaudit/value/v1\\n"``, the length-framed record id, address, deposed key, JSON
+pointer and side, a random salt of 16 bytes, and the value's JSON text. The event line carries the digest; the salt and
+the value go to a disclosure, which may be erased without touching a proof (compare RFC 9901's salted digests).
+
+The JSON text of a value: UTF-8, no spaces, keys sorted by code point, number literals as the engine spelled them, and
+escapes only for ``"``, ``\\`` and control characters below 0x20.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from tfaudit.canonical import frame
+from tfaudit.errors import InputError, InternalError
+
+SALT_SIZE: Final = 16
+TAG: Final = b"tfaudit/value/v1\n"
+
+Side = Literal["before", "after", "value"]
+SIDES: Final = frozenset({"before", "after", "value"})
+
+_text_encoder: Final = msgspec.json.Encoder(order="sorted")
+
+
+class Disclosed(NamedTuple):
+    """One disclosed value of an event line; ``salt`` and ``text`` are None where the value was erased."""
+
+    pointer: str
+    side: str
+    salt: bytes | None
+    text: bytes | None
+
+
+class Disclosure(NamedTuple):
+    """What one line of a disclosure file says: the event line it belongs to (0: the statement) and its values."""
+
+    line: int
+    values: tuple[Disclosed, ...]
+
+
+class _DisclosureLine(msgspec.Struct, forbid_unknown_fields=True):
+    line: int
+    values: list[tuple[str, str, str | None, msgspec.Raw]]
+
+
+_line_decoder: Final = msgspec.json.Decoder(_DisclosureLine)
+
+
+def json_text(value: object) -> bytes:
+    """Return the JSON text that a digest covers; a ``msgspec.Raw`` inside (a number literal) is written as it stands.
+
+    Raises :class:`InternalError` for what has no JSON form.
+    """
+    try:
+        return _text_encoder.encode(value)
+    except (TypeError, ValueError, UnicodeEncodeError, RecursionError) as error:
+        raise InternalError("a value has no JSON form") from error
+
+
+def digest_prefix(record_id: str, address: str, deposed: str | None) -> bytes:
+    """Return the bytes that all digests of one event line begin with: the tag and the first three framed parts."""
+    return TAG + frame(record_id.encode(), address.encode(), (deposed or "").encode())
+
+
+def digest_after_prefix(prefix: bytes, pointer: str, side: Side, salt: bytes, text: bytes) -> str:
+    """Return the value digest (64 hex digits) where the line's ``digest_prefix`` is known already."""
+    return hashlib.sha256(prefix + frame(pointer.encode(), side.encode()) + salt + text).hexdigest()
+
+
+def value_digest(
+    record_id: str, address: str, deposed: str | None, pointer: str, side: Side, salt: bytes, text: bytes
+) -> str:
+    """Return the digest, as 64 hex digits, by which an event line or statement commits to a value.
+
+    ``address`` is the line's own address as printed there; it is empty for a statement's commitments and for the
+    pointers ``/address`` and ``/previous_address``, which commit to the very address. Raises :class:`InputError` for a
+    salt that is not 16 bytes long: a shorter or longer one would let two values share a digest.
+    """
+    if len(salt) != SALT_SIZE:
+        raise InputError(f"a disclosure's salt has {len(salt)} bytes instead of {SALT_SIZE}")
+    return digest_after_prefix(digest_prefix(record_id, address, deposed), pointer, side, salt, text)
+
+
+def opens(digest: str, record_id: str, address: str, deposed: str | None, value: Disclosed) -> bool:
+    """Return whether the disclosed value is the one that ``digest`` commits to; an erased one opens nothing."""
+    if value.salt is None or value.text is None or value.side not in SIDES:
+        return False
+    if value.pointer in ("/address", "/previous_address"):
+        address = ""
+    side: Side = value.side  # type: ignore[assignment] - checked against SIDES above
+    found = value_digest(record_id, address, deposed, value.pointer, side, value.salt, value.text)
+    return hmac.compare_digest(found, digest)
+
+
+def encode_value(pointer: str, side: Side, salt: bytes, text: bytes) -> bytes:
+    """Return one member of a disclosure line's ``values``: ``["/pointer","side","<salt>",<text>]``."""
+    return b'[%b,"%b","%b",%b]' % (
+        _text_encoder.encode(pointer),
+        side.encode(),
+        binascii.b2a_base64(salt, newline=False),
+        text,
+    )
+
+
+def encode_values(values: Iterable[bytes]) -> bytes:
+    """Return the ``values`` array of a disclosure line from its encoded members; empty for no members."""
+    joined = b",".join(values)
+    return b"[" + joined + b"]" if joined else b""
+
+
+def encode_disclosure(line: int, values: bytes) -> bytes:
+    """Return a disclosure line (no newline) for event line number ``line`` from its encoded ``values`` array."""
+    return b'{"line":%d,"values":%b}' % (line, values)
+
+
+def rewrite_disclosure(disclosure: Disclosure) -> bytes:
+    """Return the line that ``decode_disclosure`` would read as ``disclosure``: erasing a value writes it anew."""
+    members = (
+        encode_value(value.pointer, value.side, value.salt, value.text)  # type: ignore[arg-type]
+        if value.salt is not None and value.text is not None
+        else b'[%b,"%b",null,null]' % (_text_encoder.encode(value.pointer), value.side.encode())
+        for value in disclosure.values
+    )
+    return encode_disclosure(disclosure.line, encode_values(members))
+
+
+def decode_disclosure(line: bytes) -> Disclosure:
+    """Return what one line of a disclosure file says.
+
+    Raises :class:`InputError` for anything but the exact shape: another key, a salt that is not 16 bytes of base64, an
+    unknown side, a value without its salt or a salt without its value.
+    """
+    try:
+        parsed = _line_decoder.decode(line)
+        values = tuple(_disclosed(*member) for member in parsed.values)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, binascii.Error) as error:
+        raise InputError(f"a disclosure line can't be read: {error}") from error
+    return Disclosure(parsed.line, values)
+
+
+def _disclosed(pointer: str, side: str, salt: str | None, text: msgspec.Raw) -> Disclosed:
+    if side not in SIDES:
+        raise InputError(f"a disclosure names the unknown side {side!r}")
+    raw = bytes(text)
+    if salt is None:
+        if raw != b"null":
+            raise InputError("a disclosure has a value without its salt")
+        return Disclosed(pointer, side, None, None)
+    decoded = binascii.a2b_base64(salt, strict_mode=True)
+    if len(decoded) != SALT_SIZE:
+        raise InputError(f"a disclosure's salt has {len(decoded)} bytes instead of {SALT_SIZE}")
+    return Disclosed(pointer, side, decoded, raw)
+
+
+class Opening(NamedTuple):
+    """A digest together with the encoded disclosure member that opens it."""
+
+    digest: str
+    member: bytes
+
+
+def commit(
+    record_id: str, address: str, deposed: str | None, pointer: str, text: bytes, salt: bytes, side: Side = "value"
+) -> Opening:
+    """Return the commitment to one value: its digest for the line, and the member for the disclosure."""
+    return Opening(
+        value_digest(record_id, address, deposed, pointer, side, salt, text), encode_value(pointer, side, salt, text)
+    )
+
+
+def split_salts(randomness: bytes) -> Sequence[bytes]:
+    """Return ``randomness`` cut into salts: one call of the entropy source serves a whole event line."""
+    return [randomness[start : start + SALT_SIZE] for start in range(0, len(randomness), SALT_SIZE)]
