@@ -1,0 +1,53 @@
+"""Stacks are named by the repository, states by a keyed digest."""
+
+from pathlib import Path
+
+import pytest
+
+from tfaudit.errors import ConfigError
+from tfaudit.identity.git import Repository
+from tfaudit.runs import stack
+
+
+def repository(remote: str | None, path: str = "envs/prod") -> Repository:
+    """Return a repository with that remote."""
+    return Repository(
+        root=Path("/r"),
+        path=path,
+        remote=remote,
+        commit=None,
+        author_name=None,
+        author_email=None,
+        dirty=None,
+    )
+
+
+def test_the_default_is_remote_path_and_workspace() -> None:
+    """Repository, path and workspace make the name."""
+    name = stack.stack_name(
+        configured=None, repository=repository("github.com/a/b"), below_root="x", workspace="default"
+    )
+    assert name == "github.com/a/b/envs/prod:default"
+
+
+def test_a_configured_name_fills_its_placeholders() -> None:
+    """{path} and {workspace} keep the stacks of one repository apart."""
+    name = stack.stack_name(configured="shop/{path}:{workspace}", repository=None, below_root="eu", workspace="w")
+    assert name == "shop/eu:w"
+
+
+def test_no_name_is_an_error() -> None:
+    """Without a remote nothing is made up."""
+    with pytest.raises(ConfigError, match="no git remote"):
+        stack.stack_name(configured=None, repository=repository(None), below_root="", workspace="default")
+
+
+def test_state_keys_differ_by_every_part() -> None:
+    """Moving a character between two parts gives another key."""
+    keys = {
+        stack.state_key(nonce=b"n", backend="s3", location=("ab", "c"), workspace="d"),
+        stack.state_key(nonce=b"n", backend="s3", location=("a", "bc"), workspace="d"),
+        stack.state_key(nonce=b"n", backend="s3", location=("ab",), workspace="cd"),
+        stack.state_key(nonce=b"m", backend="s3", location=("ab", "c"), workspace="d"),
+    }
+    assert len(keys) == 4

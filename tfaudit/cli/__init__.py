@@ -1,0 +1,1 @@
+"""The command line: read options, call what does the work, render what comes back."""

@@ -1,0 +1,44 @@
+"""Which stack does a run belong to, and which state does it change."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import Final
+
+from tfaudit.canonical import frame
+from tfaudit.errors import ConfigError
+from tfaudit.identity.git import Repository
+
+_ALLOWED: Final = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
+
+
+def stack_name(*, configured: str | None, repository: Repository | None, below_root: str, workspace: str) -> str:
+    """Return the stack's name: host/owner/repository/path:workspace, or what is configured.
+
+    ``below_root`` is the working directory's path below the configuration file's folder, for ``{path}`` in a
+    configured name. Raises :class:`ConfigError` when there is neither a remote nor a configured name: two stacks
+    under one made-up name could not be told apart later.
+    """
+    if configured is not None:
+        name = configured.replace("{path}", below_root or ".").replace("{workspace}", workspace)
+        if not _ALLOWED.fullmatch(name):
+            raise ConfigError("the configured stack name is empty, too long or holds control characters")
+        return name
+    if repository is None or repository.remote is None:
+        raise ConfigError(
+            "this folder has no git remote, so the stack has no name",
+            hint='set stack = "…" in tfaudit.toml or TFAUDIT_STACK, or run tfaudit setup',
+        )
+    path = f"/{repository.path}" if repository.path else ""
+    return f"{repository.remote}{path}:{workspace}"
+
+
+def state_key(*, nonce: bytes, backend: str, location: tuple[str, ...], workspace: str) -> str:
+    """Return 64 hexadecimal digits that stand for one state, the same for all runs that reach it.
+
+    Keyed by the ledger's own nonce, so that a bucket's or an organisation's name can't be guessed from it elsewhere.
+    """
+    message = b"tfaudit/state/v1\n" + frame(*(part.encode() for part in (backend, *location, workspace)))
+    return hmac.new(nonce, message, hashlib.sha256).hexdigest()
