@@ -1,0 +1,41 @@
+"""Fixtures of the end-to-end tests: each says by a skip what this machine lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import support
+
+
+@pytest.fixture(scope="session")
+def engine() -> support.Engine:
+    """The engine on PATH."""
+    found = support.current_engine()
+    if found is None:
+        pytest.skip("there is no terraform or tofu on PATH")
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path, engine: support.Engine) -> support.Project:
+    """An empty scratch project for the engine on PATH."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    return support.Project(folder=folder, engine=engine, environment=support.environment_for(tmp_path / "home", engine))
+
+
+@pytest.fixture(scope="session")
+def provider_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLI configuration file by which an engine finds the real AWS provider, offline."""
+    archive = support.provider_archive()
+    if archive is None:
+        pytest.skip("the AWS provider's package can't be installed here")
+    return support.write_mirror(tmp_path_factory.mktemp("provider"), archive)
+
+
+@pytest.fixture(scope="session")
+def aws_endpoint(tmp_path_factory: pytest.TempPathFactory):
+    """The address of an AWS emulator on loopback."""
+    with support.moto_server(tmp_path_factory.mktemp("moto") / "server.log") as address:
+        yield address
