@@ -9,17 +9,17 @@ import support
 
 
 @pytest.fixture(scope="session")
-def engine() -> support.Engine:
-    """The engine on PATH."""
-    found = support.current_engine()
+def engine(tmp_path_factory: pytest.TempPathFactory) -> support.Engine:
+    """The engine on PATH, else the embedded one."""
+    found = support.current_engine(tmp_path_factory.mktemp("engine"))
     if found is None:
-        pytest.skip("there is no terraform or tofu on PATH")
+        pytest.skip("there is no terraform or tofu on PATH, and no embedded one")
     return found
 
 
 @pytest.fixture
 def project(tmp_path: Path, engine: support.Engine) -> support.Project:
-    """An empty scratch project for the engine on PATH."""
+    """An empty scratch project for the current engine."""
     folder = tmp_path / "project"
     folder.mkdir()
     return support.Project(folder=folder, engine=engine, environment=support.environment_for(tmp_path / "home", engine))

