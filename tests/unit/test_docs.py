@@ -29,7 +29,7 @@ def test_every_exit_code_is_documented(page):
 
 
 def test_every_variable_is_documented():
-    """Every TFAUDIT_ variable that the code names stands in docs/configuration.md, but for the loop marker."""
+    """Every TFAUDIT_ variable that the code names stands in docs/configuration.md."""
     named = {
         name
         for module in (REPOSITORY / "tfaudit").rglob("*.py")
