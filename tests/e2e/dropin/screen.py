@@ -23,7 +23,7 @@ _ELAPSED = re.compile(r'"elapsed_seconds":\d+')
 _EVENT = re.compile(
     r"^(?:\x1b\[\d+m)*\S.*(?:: (?:Creating|Modifying|Destroying|Reading|Refreshing state|Importing|Still |Preparing import"
     r"|Provisioning with |(?:Creation|Modifications|Destruction|Read|Import) complete)|\([a-z-]+\):(?:\x1b\[0m)? )"
-    r'|^\{"@level":"info".*"type":"(?!change_summary|outputs)'
+    r'|^\{"@level":"(?:info.*"type":"(?!change_summary|outputs)|warn)'
 )
 
 
@@ -99,6 +99,10 @@ def normalise(text: str, *, folder: Path | None = None) -> str:
     run: list[str] = []
     for line in lines:
         if _EVENT.match(line):
+            # A reset that belongs to the text above stays above.
+            if not run and line.startswith("\x1b[0m\x1b[0m"):
+                ordered.append("\x1b[0m")
+                line = line.removeprefix("\x1b[0m")
             run.append(line)
             continue
         ordered += [*sorted(run), line]

@@ -63,7 +63,9 @@ class Halves:
             attributes[1] &= ~termios.OPOST
             termios.tcsetattr(inside, termios.TCSANOW, attributes)
             termios.tcsetwinsize(inside, termios.tcgetwinsize(1))
-        child = subprocess.Popen([*self.engine, "plan", f"-out={path}", *options], stdout=inside)
+        # On one terminal both streams need one channel: an error must not overtake the plan above it.
+        errors = inside if os.isatty(1) and os.isatty(2) else None
+        child = subprocess.Popen([*self.engine, "plan", f"-out={path}", *options], stdout=inside, stderr=errors)
         os.close(inside)
         while True:
             select.select([read], [], [])

@@ -1,0 +1,332 @@
+"""What must change in the engine's human plan when it is one half of an apply, and how is approval asked for?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from tfaudit.engine.human import diagnostics
+from tfaudit.engine.human.diagnostics import Diagnostic, Style
+from tfaudit.engine.human.jsonlines import ASKED_TWICE
+from tfaudit.engine.human.paint import paint
+from tfaudit.engine.human.stream import DEFAULT_WIDTH
+from tfaudit.engine.human.wrap import wrap
+
+Mode = Literal["normal", "destroy", "refresh-only"]
+
+_SGR = re.compile(rb"\x1b\[[0-9;]*m")
+_RULE = re.compile(r"─{2,}$")
+_ASKING = "Enter a value: "
+_FAILED = "Planning failed. "
+_WARNING = "Warning: "
+_NEXT_STEP = ("Saved the plan to: ", "Terraform has generated configuration", "OpenTofu has generated configuration")
+# Lines of the plan itself: a warning above one of them was not the plan's last word.
+_PLAN_LINE = re.compile(
+    r"(Terraform|OpenTofu) (used the selected|will |planned the|detected the|has compared|has checked)|No changes\. "
+    r"|Changes to Outputs:|Note: Objects have changed|Plan: \d|Error: "
+    r"|\S.*: (Refreshing state\.\.\.|Reading\.\.\.|Read complete after|Preparing import\.\.\.|Opening\.\.\.|Open)"
+)
+_PLACE = re.compile(r"  on (?P<file>.+) line (?P<line>\d+)(?:, in (?P<context>.*))?:$")
+_SIMILAR = re.compile(r"\(and (one|\d+) more similar warnings? elsewhere\)$")
+
+
+@dataclass(slots=True, kw_only=True)
+class PlanText:
+    """Edits the standard output of ``plan -out=PATH``, as it comes, to what ``apply`` or ``plan`` shows in its place.
+
+    The hint about the saved plan goes; a plain ``plan`` gets its note instead. For an apply, warnings that end the plan
+    wait until :meth:`close` knows whether approval will be asked for. Questions of the engine come through at once.
+    """
+
+    mode: Literal["apply", "plan"]
+    brand: str = "terraform"
+    colour: bool = True
+    width: int = DEFAULT_WIDTH
+    error_width: int = DEFAULT_WIDTH
+    note: bool = False
+    """Mode ``plan``: no ``-out`` was given, so the engine would have said so (not with ``TF_IN_AUTOMATION``)."""
+    compact_warnings: bool = False
+    """The user's ``-compact-warnings``; an apply's internal plan runs without it."""
+    held: tuple[Diagnostic, ...] = field(init=False, default=())
+    """After :meth:`close`: warnings to be told with those of the apply."""
+    told: tuple[Diagnostic, ...] = field(init=False, default=())
+    """After :meth:`close`: warnings that the second process repeats and the user has seen, or will see as held."""
+    _lines: list[bytes] = field(init=False, default_factory=list)
+    _partial: bytes = field(init=False, default=b"")
+    _midline: bool = field(init=False, default=False)
+    _early: list[Diagnostic] = field(init=False, default_factory=list)
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What may be shown now, of everything fed so far."""
+        *lines, self._partial = (self._partial + chunk).split(b"\n")
+        out = [self._line(line + b"\n") for line in lines]
+        return b"".join([*out, self._rest()])
+
+    def close(self, *, exit_code: int, asked: bool, recorded: bool, applyable: bool = False) -> bytes:
+        """What to print at the plan's end.
+
+        ``asked``: the approval prompt follows. ``recorded``: the plan holds changes of resources or outputs, if only
+        no-ops. ``applyable`` matters where the engine left its hint out (``TF_IN_AUTOMATION``) and ``note`` is wanted.
+        """
+        lines, self._lines = [*self._lines, self._partial], []
+        self._partial = b""
+        lines = [line for line in lines if line]
+        body, tail = _split_tail(lines)
+        if self.mode == "plan":
+            wanted = self.note and (bool(tail) or applyable)
+            return b"".join(body) + (self._note(tail) if wanted else b"" if self.note else b"".join(tail))
+        if exit_code != 0:
+            return b"".join(body if recorded else _without_failure(body))
+        before, warnings = _parse_warnings(body)
+        repeated = [one for one in warnings if one.summary in ASKED_TWICE]
+        self.told = (*self._early, *repeated)
+        if asked:
+            return before + b"".join(
+                piece.data for piece in diagnostics.report(warnings, self._style(), compact=self.compact_warnings)
+            )
+        self.held = tuple(one for one in warnings if not one.check)
+        return before
+
+    def _style(self) -> Style:
+        return Style(colour=self.colour, width=self.error_width, brand=_product(self.brand))
+
+    def _line(self, line: bytes) -> bytes:
+        if self._midline:
+            self._midline = False
+            return line
+        text = _plain(line)
+        if self._lines and not self._continues(text):
+            return self._release() + self._line(line)
+        if not self._lines and not self._starts(text):
+            return line
+        # What resets the colours of the text above stands at the start of this line, and is not held with it.
+        start = 0 if self._lines else _own_start(line, text)
+        self._lines.append(line[start:])
+        return line[:start]
+
+    def _rest(self) -> bytes:
+        """The unfinished line, when it can be shown: it is a question, or begins like nothing that is held back."""
+        text = _plain(self._partial)
+        asks = text.endswith(_ASKING)
+        if not self._midline and not asks:
+            if not text or text.startswith("\x1b") or "\ufffd" in text:
+                return b""
+            starts = ("╷", "│", "╵", "─", *((_WARNING, _FAILED) if self.mode == "apply" else ()))
+            if self._lines and any(_plain(line) for line in self._lines):
+                return b""
+            if any(start.startswith(text) or text.startswith(start) for start in starts):
+                return b""
+        self._midline = True
+        rest, self._partial = self._partial, b""
+        return self._release() + rest
+
+    def _starts(self, text: str) -> bool:
+        if not text or _RULE.match(text):
+            return True
+        return self.mode == "apply" and text == "╷"
+
+    def _continues(self, text: str) -> bool:
+        """Whether the lines held so far, with this one, may still be the end of the plan."""
+        held = [_plain(line) for line in self._lines]
+        rule = next((at for at, line in enumerate(held) if _RULE.match(line)), None)
+        if rule is not None:
+            after = next((line for line in held[rule + 1 :] if line), text)
+            return not after or after.startswith(_NEXT_STEP)
+        if not text or _RULE.match(text):
+            return True
+        if self.mode == "plan":
+            return False
+        opening = next((line for line in held if line), text)
+        if opening == "╷":
+            return self._continues_box(held, text)
+        if opening.startswith(_FAILED):
+            return True
+        return opening.startswith(_WARNING) and not _PLAN_LINE.match(text)
+
+    @staticmethod
+    def _continues_box(held: Sequence[str], text: str) -> bool:
+        last = next((line for line in reversed(held) if line), "╵")
+        if last == "╵":
+            return text == "╷"
+        if last == "╷":
+            return text.startswith(f"│ {_WARNING}")
+        return text.startswith("│") or text == "╵"
+
+    def _release(self) -> bytes:
+        lines, self._lines = self._lines, []
+        self._early += _parse_warnings(lines)[1]
+        return b"".join(lines)
+
+    def _note(self, tail: Sequence[bytes]) -> bytes:
+        generated = _generated(tail)
+        command = "tofu" if self.brand == "tofu" else "terraform"
+        text = (
+            f"Note: You didn't use the -out option to save this plan, so {_product(self.brand)} can't guarantee to "
+            f'take exactly these actions if you run "{command} apply" now.'
+        )
+        wrapped = wrap(f"\n{text}", self.width - 1) if self.width else f"\n{text}"
+        return f"{self._rule()}{generated}{wrapped}\n".encode()
+
+    def _rule(self) -> str:
+        if self.width <= 1:
+            return "\n\n"
+        return paint("[dark_gray]\n", colour=self.colour).removesuffix("\x1b[0m") + (
+            "─" * (self.width - 1) + ("\x1b[0m\n" if self.colour else "\n")
+        )
+
+
+def _plain(line: bytes) -> str:
+    return _SGR.sub(b"", line).rstrip(b"\r\n").decode("utf-8", "replace")
+
+
+def _own_start(line: bytes, text: str) -> int:
+    """Where the sequences at the start of a blank line or of a box's top edge begin to be its own."""
+    if text:
+        return max(line.rfind(b"\x1b[33m"), 0)
+    start = line.rfind(b"\x1b[90m")
+    return start if start >= 0 else len(line.rstrip(b"\r\n"))
+
+
+def _split_tail(lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """The lines before and from the rule (and the blank line above it) under which the saved plan is announced."""
+    texts = [_plain(line) for line in lines]
+    if not any(text.startswith(_NEXT_STEP) for text in texts):
+        return lines, []
+    rule = next((at for at, text in enumerate(texts) if _RULE.match(text)), len(texts))
+    start = rule - 1 if rule and not texts[rule - 1] else rule
+    return lines[:start], lines[start:]
+
+
+def _generated(tail: Sequence[bytes]) -> str:
+    """The paragraph about generated configuration, with the blank line above it, when the tail holds it."""
+    texts = [_plain(line) for line in tail]
+    start = next((at for at, text in enumerate(texts) if text.startswith(_NEXT_STEP[1:])), None)
+    if start is None:
+        return ""
+    stop = next((at for at, text in enumerate(texts) if at > start and not text), len(texts))
+    return "\n" + "".join(f"{text}\n" for text in texts[start:stop])
+
+
+def _without_failure(lines: Sequence[bytes]) -> list[bytes]:
+    texts = [_plain(line) for line in lines]
+    at = next((at for at, text in enumerate(texts) if text.startswith(_FAILED)), None)
+    if at is None:
+        return list(lines)
+    # Above it: a blank line, or a rule when changes outside were shown. Below it: a blank line and the closing reset.
+    start = at - 1 if at and not texts[at - 1] else at
+    stop = at + 1
+    while stop < len(texts) and stop < at + 3 and not texts[stop]:
+        stop += 1
+    return [*lines[:start], *lines[stop:]]
+
+
+def _parse_warnings(lines: Sequence[bytes]) -> tuple[bytes, list[Diagnostic]]:
+    """What stands before the first warning, and the warnings."""
+    texts = [_plain(line) for line in lines]
+    starts = [
+        at for at, text in enumerate(texts) if text == "╷" or (text.startswith(_WARNING) and at and not texts[at - 1])
+    ]
+    starts = [at if texts[at] == "╷" else at - 1 for at in starts]
+    if not starts:
+        return b"".join(lines), []
+    blocks = [lines[start:stop] for start, stop in zip(starts, [*starts[1:], len(lines)], strict=True)]
+    return b"".join(lines[: starts[0]]), [_parse_warning(block) for block in blocks]
+
+
+def _parse_warning(block: Sequence[bytes]) -> Diagnostic:
+    lines = [line.replace(b"\r", b"").decode("utf-8", "replace") for line in block]
+    texts = [_plain(line).removeprefix("│").removeprefix(" ") if _boxed(block) else _plain(line) for line in block]
+    similar = 0
+    for at in range(len(texts) - 1, max(len(texts) - 4, 1), -1):
+        found = _SIMILAR.match(texts[at])
+        if found:
+            similar = 1 if found[1] == "one" else int(found[1])
+            del lines[at - 1 : at + 1]
+            break
+    summary = next((text for text in texts if text.startswith(_WARNING)), "").removeprefix(_WARNING)
+    place = next((found for text in texts if (found := _PLACE.match(text))), None)
+    diagnostic = Diagnostic(severity="warning", summary=summary, printed="".join(lines), similar=similar)
+    if place is None:
+        return diagnostic
+    return replace(
+        diagnostic,
+        filename=place["file"],
+        line=int(place["line"]),
+        check=diagnostics.is_check(summary, place["context"]),
+    )
+
+
+def _boxed(block: Sequence[bytes]) -> bool:
+    return _plain(block[0]) == "╷"
+
+
+def _product(brand: str) -> str:
+    return "OpenTofu" if brand == "tofu" else "Terraform"
+
+
+def prompt(*, brand: str, colour: bool, mode: Mode, workspace: str, actions: bool = False) -> bytes:
+    """The question for approval, for standard output; it ends where the answer is typed.
+
+    ``actions``: the plan, a refresh-only one, was asked for by ``-invoke``.
+    """
+    product = _product(brand)
+    named = f' in workspace "{workspace}"' if workspace != "default" else ""
+    undo = "There is no undo. Only 'yes' will be accepted to confirm."
+    match mode:
+        case "destroy":
+            query = f"Do you really want to destroy all resources{named}?"
+            terms = (f"{product} will destroy all your managed infrastructure, as shown above.", undo)
+        case "refresh-only" if actions:
+            query = "Would you like to invoke the specified actions?"
+            terms = (
+                f"{product} will invoke the actions described above, and any changes will be written to the state "
+                "without modifying real infrastructure",
+                undo,
+            )
+        case "refresh-only":
+            of = f' for "{workspace}"' if workspace != "default" else ""
+            query = f"Would you like to update the {product} state{of} to reflect these detected changes?"
+            terms = (
+                f"{product} will write these changes to the state without modifying any real infrastructure.",
+                undo,
+            )
+        case _:
+            query = f"Do you want to perform these actions{named}?"
+            terms = (f"{product} will perform the actions described above.", "Only 'yes' will be accepted to approve.")
+    text = f"[reset][bold]\n{query}[reset]\n" + "".join(f"  {term}\n" for term in terms)
+    return paint(f"{text}\n  [bold]Enter a value:[reset] ", colour=colour).encode()
+
+
+def approves(answer: bytes) -> bool:
+    """Whether the answer is the one word that approves."""
+    return answer.rstrip() == b"yes"
+
+
+def answered() -> bytes:
+    """What follows an answer, whichever it was, on standard output."""
+    return b"\n"
+
+
+def declined(*, mode: Mode) -> bytes:
+    """What is said when the answer was another one than yes, on standard output; the exit code is 1."""
+    return b"Destroy cancelled.\n" if mode == "destroy" else b"Apply cancelled.\n"
+
+
+def ask_failed(*, reason: Literal["EOF", "interrupted"], colour: bool, error_width: int = DEFAULT_WIDTH) -> bytes:
+    """The error when no answer came, on standard error; the exit code is 1."""
+    style = Style(colour=colour, width=error_width)
+    return diagnostics.draw(
+        Diagnostic(severity="error", summary=f"error asking for approval: {reason}"), style
+    ).encode()
+
+
+def interrupted(*, brand: str, width: int = DEFAULT_WIDTH) -> bytes:
+    """What the engine says on the first interrupt, on standard output."""
+    text = (
+        "\nInterrupt received.\n"
+        f"Please wait for {_product(brand)} to exit or data loss may occur.\n"
+        "Gracefully shutting down...\n"
+    )
+    return f"{wrap(text, width - 1) if width else text}\n".encode()
