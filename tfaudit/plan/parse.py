@@ -1,0 +1,294 @@
+"""What does this plan change? Plan JSON (``show -json PLANFILE``) to a :class:`Plan`.
+
+A plan JSON can be hundreds of megabytes, each resource four times in it. Only ``resource_changes`` and its like are
+looked at, as undecoded slices of the caller's bytes; no-ops are only counted; the others are decoded one at a time,
+when asked for. Formats 0.1 to 1.x are read, unknown keys ignored; an unknown major version is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import msgspec
+
+from tfaudit.errors import InputError
+from tfaudit.plan import exactjson, found_secrets
+from tfaudit.plan.attributes import Differ
+from tfaudit.plan.checks import check_results
+from tfaudit.plan.detect import Kind, detect_bytes, detect_keys, refuse, unwrapped
+from tfaudit.plan.exactjson import Buffer, Json
+from tfaudit.plan.model import (
+    Action,
+    ActionInvocation,
+    CheckResult,
+    Counts,
+    OutputChange,
+    ResourceChange,
+    derive_action,
+)
+from tfaudit.plan.personal import is_personal
+from tfaudit.plan.redact import Redactor
+from tfaudit.plan.resources import ChangeReader
+
+MAX_SIZE: Final = 4 << 30
+"""A plan JSON beyond this many bytes is refused."""
+
+_WHAT: Final = "the plan JSON"
+T = TypeVar("T")
+
+
+class _GlanceChange(msgspec.Struct):
+    actions: Json = None
+    importing: Json = None
+    before_sensitive: msgspec.Raw = found_secrets.ABSENT
+    after_sensitive: msgspec.Raw = found_secrets.ABSENT
+
+
+class _Glance(msgspec.Struct):
+    change: _GlanceChange | None = None
+    previous_address: Json = None
+
+
+_glance: Final = msgspec.json.Decoder(_Glance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A parsed plan. Whatever it hands out is redacted; it keeps the caller's buffer alive, and reads it on demand."""
+
+    format_version: str
+    engine_version: str | None
+    """The key ``terraform_version``, which OpenTofu uses too; None where it is absent."""
+    timestamp: str | None
+    """When it was planned, RFC 3339; None before Terraform 1.5."""
+    applyable: bool | None
+    complete: bool | None
+    errored: bool | None
+    """None where the engine doesn't say: absent is not false."""
+    counts: Counts
+    withheld: bool
+    """True for formats 0.x, whose marks are missing or incomplete: every value is withheld."""
+    redactor: Redactor
+    """Knows the secrets of this plan: to be used for all that this run records from here on."""
+    _changes: Sequence[msgspec.Raw]
+    _drift: Sequence[msgspec.Raw]
+    _deferred: Sequence[msgspec.Raw]
+    _outputs: dict[str, msgspec.Raw]
+    _actions: Sequence[msgspec.Raw]
+    _deferred_actions: Sequence[msgspec.Raw]
+    _checks: tuple[CheckResult, ...]
+    _personal: Callable[[str], bool]
+
+    @property
+    def size(self) -> int:
+        """How many resource changes are listed: all but those no-ops that neither move nor import."""
+        return len(self._changes)
+
+    def resource_changes(self, start: int = 0, stop: int | None = None) -> Iterator[ResourceChange]:
+        """Yield the listed resource changes from number ``start`` up to ``stop``, each parsed as it is asked for.
+
+        Raises :class:`InputError` for a change that can't be read.
+        """
+        reader = self._reader()
+        for at in range(start, len(self._changes) if stop is None else min(stop, len(self._changes))):
+            yield reader.resource(self._changes[at], "resource-change")
+
+    def drift(self) -> Iterator[ResourceChange]:
+        """Yield what the refresh found changed outside the engine."""
+        reader = self._reader()
+        return (reader.resource(raw, "drift") for raw in self._drift)
+
+    def deferred_changes(self) -> Iterator[ResourceChange]:
+        """Yield the changes that the engine put off, with the reason it gives."""
+        reader = self._reader()
+        return (reader.deferred(raw) for raw in self._deferred)
+
+    def output_changes(self) -> Iterator[OutputChange]:
+        """Yield the outputs that change."""
+        reader = self._reader()
+        found = (reader.output(name, raw) for name, raw in self._outputs.items())
+        return (change for change in found if change.action != "no-op")
+
+    def action_invocations(self) -> Iterator[ActionInvocation]:
+        """Yield the provider actions that the apply will invoke, then those put off."""
+        reader = self._reader()
+        for raw in self._actions:
+            yield reader.invocation(raw)
+        for raw in self._deferred_actions:
+            yield reader.deferred_invocation(raw)
+
+    def checks(self) -> tuple[CheckResult, ...]:
+        """Return the results of the checks, as far as they are known at plan time."""
+        return self._checks
+
+    def _reader(self) -> ChangeReader:
+        return ChangeReader(Differ(self.redactor, self._personal, withhold=self.withheld))
+
+
+def read_plan(data: Buffer, *, redactor: Redactor | None = None, personal: Callable[[str], bool] = is_personal) -> Plan:
+    """Return the plan that ``data`` (bytes, a memory view or a mapped file) spells.
+
+    ``redactor`` knows the secrets from outside the plan (variables in the environment, backend configuration) and the
+    user's patterns; ``personal`` says which map keys are personal data. ``data`` must not change while the plan is
+    used. Raises :class:`InputError`, one line, for whatever is not plan JSON of a known format.
+    """
+    if len(memoryview(data)) > MAX_SIZE:
+        raise InputError(f"{_WHAT} is larger than {MAX_SIZE} bytes")
+    view = unwrapped(data)
+    kind = detect_bytes(view)
+    if kind is not None:
+        raise refuse(kind, _WHAT)
+    members = exactjson.members(view, what=_WHAT)
+    kind = detect_keys(members)
+    if kind is not Kind.PLAN:
+        raise refuse(kind, _WHAT)
+    exactjson.check_utf8(view, what=_WHAT)
+    return _plan(members, redactor or Redactor(), personal)
+
+
+def _plan(members: dict[str, msgspec.Raw], redactor: Redactor, personal: Callable[[str], bool]) -> Plan:
+    format_version = _scalar(members, "format_version", str)
+    _check_format(format_version)
+    changes = _array(members, "resource_changes")
+    drift = _array(members, "resource_drift")
+    outputs = (
+        exactjson.members(members["output_changes"], what="output_changes") if _has(members, "output_changes") else {}
+    )
+    survey = _Survey(redactor)
+    listed = [raw for raw in changes if survey.lists(raw)]
+    for raw in drift:
+        survey.glance(raw)
+    for raw in outputs.values():
+        survey.secrets.update(found_secrets.in_change(_object(raw), redactor.names, "output"))
+    survey.secrets.update(found_secrets.in_state(_raw(members, "prior_state")))
+    survey.secrets.update(
+        found_secrets.in_variables(_raw(members, "variables"), _raw(members, "configuration"), redactor.names)
+    )
+    knowing = redactor.knowing(survey.secrets)
+    deferred = _array(members, "deferred_changes")
+    actions = _array(members, "action_invocations")
+    deferred_actions = _array(members, "deferred_action_invocations")
+    checks = check_results(_decoded(members, "checks"), _decoded(members, "condition_results"), knowing)
+    changed_outputs = sum(_object(raw).get("actions") != ["no-op"] for raw in outputs.values())
+    return Plan(
+        format_version=format_version or "",
+        engine_version=_scalar(members, "terraform_version", str),
+        timestamp=_scalar(members, "timestamp", str),
+        applyable=_scalar(members, "applyable", bool),
+        complete=_scalar(members, "complete", bool),
+        errored=_scalar(members, "errored", bool),
+        counts=survey.counts(
+            drift=len(drift),
+            outputs=changed_outputs,
+            deferred=len(deferred),
+            action_invocations=len(actions) + len(deferred_actions),
+            checks=len(checks),
+        ),
+        withheld=(format_version or "").startswith("0."),
+        redactor=knowing,
+        _changes=listed,
+        _drift=drift,
+        _deferred=deferred,
+        _outputs=outputs,
+        _actions=actions,
+        _deferred_actions=deferred_actions,
+        _checks=checks,
+        _personal=personal,
+    )
+
+
+class _Survey:
+    """The first look at every change: which are listed, how many of which action, which strings are secret."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self.secrets: set[str] = set()
+        self._names = redactor.names
+        self._actions: dict[Action, int] = {}
+        self._moved = 0
+        self._imported = 0
+
+    def lists(self, raw: msgspec.Raw) -> bool:
+        """Count a resource change; return whether it is listed."""
+        seen = self.glance(raw)
+        change = seen.change or _GlanceChange()
+        actions = change.actions if isinstance(change.actions, list) else []
+        action = derive_action([str(action) for action in actions])
+        self._actions[action] = self._actions.get(action, 0) + 1
+        self._moved += seen.previous_address is not None
+        self._imported += change.importing is not None
+        return action != "no-op" or seen.previous_address is not None or change.importing is not None
+
+    def glance(self, raw: msgspec.Raw) -> _Glance:
+        """Return the outline of a change, after collecting its secrets."""
+        try:
+            seen = _glance.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise InputError("a resource change of the plan JSON can't be read") from error
+        change = seen.change
+        if change is not None and (
+            found_secrets.is_marked(change.before_sensitive, change.after_sensitive)
+            or found_secrets.names_a_secret(bytes(raw))
+            or self._names.custom
+        ):
+            decoded = _object(raw)
+            kind = decoded.get("type")
+            self.secrets.update(
+                found_secrets.in_change(decoded["change"], self._names, kind if isinstance(kind, str) else "")
+            )
+        return seen
+
+    def counts(self, **others: int) -> Counts:
+        """Return all that was counted."""
+        of = self._actions.get
+        return Counts(
+            no_op=of("no-op", 0),
+            create=of("create", 0),
+            read=of("read", 0),
+            update=of("update", 0),
+            delete=of("delete", 0),
+            replace=of("replace", 0),
+            forget=of("forget", 0),
+            unknown=of("unknown", 0),
+            moved=self._moved,
+            imported=self._imported,
+            **others,
+        )
+
+
+def _check_format(version: str | None) -> None:
+    major = (version or "").split(".")[0]
+    if major not in ("0", "1"):
+        shown = repr(version[:32]) if version else "without a number"
+        raise InputError(f"plan JSON format {shown} is not known", hint="tfaudit reads formats 0.1 to 1.x")
+
+
+def _has(members: dict[str, msgspec.Raw], key: str) -> bool:
+    return key in members and bytes(members[key]) != b"null"
+
+
+def _raw(members: dict[str, msgspec.Raw], key: str) -> msgspec.Raw | None:
+    return members[key] if _has(members, key) else None
+
+
+def _decoded(members: dict[str, msgspec.Raw], key: str) -> Json:
+    return exactjson.decode(members[key], what=key) if key in members else None
+
+
+def _array(members: dict[str, msgspec.Raw], key: str) -> list[msgspec.Raw]:
+    return exactjson.elements(members[key], what=key) if key in members else []
+
+
+def _object(raw: msgspec.Raw) -> dict[str, Json]:
+    value = exactjson.decode(raw, what="a change of the plan JSON")
+    if not isinstance(value, dict):
+        raise InputError("a change of the plan JSON is not an object")
+    return value
+
+
+def _scalar(members: dict[str, msgspec.Raw], key: str, kind: type[T]) -> T | None:
+    value = _decoded(members, key)
+    if value is not None and not isinstance(value, kind):
+        raise InputError(f"{key} of the plan JSON is not a {kind.__name__}")
+    return value
