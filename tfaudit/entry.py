@@ -39,9 +39,17 @@ def main() -> int:
     rest, config = (argv, None) if shim else _own_options(argv)
     if _is_engines(rest, config, shim):
         return _become_engine(rest, shim)
+    _open_standard_streams()
     from tfaudit.cli.main import main as cli
 
     return cli(argv, shim=shim)
+
+
+def _open_standard_streams() -> None:
+    """Put /dev/null where stdin, stdout or stderr is closed: the next file that is opened would become it."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(fd)
 
 
 def _own_options(argv: list[str]) -> tuple[list[str], str | None]:

@@ -1,0 +1,134 @@
+"""Which signals reach the engine, and how often?
+
+A run must outlive Ctrl-C and the runner's SIGTERM, because the record of an interrupted change is written after it, and
+the engine must get each of them exactly once: it takes a second one as the order to drop everything. So they are
+blocked for the length of a run, and one thread takes them from the kernel:
+
+- typed at the terminal, the kernel has sent it to the whole foreground process group, the engine included: nothing is
+  forwarded;
+- sent by a process (``kill``, a CI runner, ``timeout``), it came to tfaudit alone: it is forwarded;
+- where tfaudit isn't a terminal's foreground job, the engine has a process group of its own, so that what is sent to
+  ours doesn't reach it by another way: everything is forwarded.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+FORWARDED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SI_KERNEL: Final = 0x80
+
+
+class Interrupted(Exception):
+    """A signal came while tfaudit itself was waiting; ``signal`` is its number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.signal = number
+
+
+class Receiver(Protocol):
+    """A running engine that signals can be sent to."""
+
+    own_group: bool
+    """Whether it lives outside tfaudit's process group."""
+
+    def send(self, number: int) -> None:
+        """Send a signal to the engine; do nothing if it has ended."""
+
+
+class Relay:
+    """Takes the signals of one run and passes them on to the engine that is running, if one is.
+
+    A context manager; enter it in the main thread before any other thread starts, for a thread without the mask would
+    take the signals too. ``interrupts`` counts the signals that came, ``last`` is the latest, ``wake_fd`` becomes
+    readable with each.
+    """
+
+    def __init__(self) -> None:
+        self.interrupts = 0
+        self.last: int | None = None
+        self.on_resize: Callable[[], None] | None = None
+        self.mask: set[signal.Signals | int] = set()
+        """The signal mask from before the run: the engine gets this one."""
+        self._lock = threading.Lock()
+        self._receiver: Receiver | None = None
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self.wake_fd = self._wake_end = -1
+
+    def __enter__(self) -> Self:
+        self.wake_fd, self._wake_end = os.pipe()
+        os.set_blocking(self.wake_fd, False)
+        os.set_blocking(self._wake_end, False)
+        # One that the caller has chosen to ignore (nohup, a shell's background job) stays ignored, here and in the
+        # engine: blocked, Linux would deliver it all the same.
+        watched = {number for number in FORWARDED if signal.getsignal(number) is not signal.SIG_IGN}
+        watched.add(signal.SIGWINCH)
+        self.mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, watched))
+        self._thread = threading.Thread(target=self._watch, args=(watched,), name="signals", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping = True
+        if self._thread is not None and self._thread.ident is not None:
+            with suppress(ProcessLookupError):
+                signal.pthread_kill(self._thread.ident, signal.SIGWINCH)
+            self._thread.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)
+        os.close(self.wake_fd)
+        os.close(self._wake_end)
+
+    def start(self, spawn: Callable[[], Receiver]) -> None:
+        """Start an engine and pass signals on to it from now on; one that comes meanwhile waits for that."""
+        with self._lock:
+            self._receiver = spawn()
+
+    def ended(self) -> None:
+        """Forget the engine that was started: it has ended."""
+        with self._lock:
+            self._receiver = None
+
+    def clear_wake(self) -> None:
+        """Make ``wake_fd`` unreadable until the next signal."""
+        with suppress(BlockingIOError):
+            while os.read(self.wake_fd, 4096):
+                pass
+
+    def _watch(self, watched: set[signal.Signals]) -> None:
+        while True:
+            number, from_terminal = _wait(watched)
+            if self._stopping:
+                return
+            if number == signal.SIGWINCH:
+                resize = self.on_resize
+                if resize is not None:
+                    resize()
+                continue
+            with self._lock:
+                self.interrupts += 1
+                self.last = number
+                receiver = self._receiver
+                if receiver is not None and (receiver.own_group or not from_terminal):
+                    receiver.send(number)
+            with suppress(BlockingIOError):
+                os.write(self._wake_end, b"!")
+
+
+def _wait(watched: set[signal.Signals]) -> tuple[int, bool]:
+    """Return the next signal and whether the kernel sent it for a terminal."""
+    if hasattr(signal, "sigwaitinfo"):
+        arrived = signal.sigwaitinfo(watched)
+        return arrived.si_signo, arrived.si_code == _SI_KERNEL
+    # macOS can't tell who sent it: of these, a terminal makes only SIGINT.
+    number = signal.sigwait(watched)
+    return number, number == signal.SIGINT
