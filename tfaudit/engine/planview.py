@@ -214,12 +214,12 @@ def _without_failure(lines: Sequence[bytes]) -> list[bytes]:
     at = next((at for at, text in enumerate(texts) if text.startswith(_FAILED)), None)
     if at is None:
         return list(lines)
-    # Above it: a blank line, or a rule when changes outside were shown. Below it: a blank line and the closing reset.
+    # It stands between two blank lines; the reset of its colours is at the start of what follows.
     start = at - 1 if at and not texts[at - 1] else at
-    stop = at + 1
-    while stop < len(texts) and stop < at + 3 and not texts[stop]:
-        stop += 1
-    return [*lines[:start], *lines[stop:]]
+    rest = list(lines[at + 2 :])
+    if rest:
+        rest[0] = rest[0].removeprefix(b"\x1b[0m")
+    return [*lines[:start], *rest]
 
 
 def _parse_warnings(lines: Sequence[bytes]) -> tuple[bytes, list[Diagnostic]]:

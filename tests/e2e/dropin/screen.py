@@ -21,9 +21,9 @@ _STAMP = re.compile(r'"@timestamp":"[^"]*"')
 _AFTER = re.compile(r"(complete after|errored after) (?:\d+[hms])+")
 _ELAPSED = re.compile(r'"elapsed_seconds":\d+')
 _EVENT = re.compile(
-    r"^(?:\x1b\[\d+m)*\S.*(?:: (?:Creating|Modifying|Destroying|Reading|Refreshing state|Importing|Still |Preparing import"
-    r"|Provisioning with |(?:Creation|Modifications|Destruction|Read|Import) complete)|\([a-z-]+\):(?:\x1b\[0m)? )"
-    r'|^\{"@level":"(?:info.*"type":"(?!change_summary|outputs)|warn)'
+    r"^(?:\x1b\[\d+m)*\S.*(?:: (?:Creating|Modifying|Destroying|Reading|Refreshing state|Importing|Still "
+    r"|Preparing import|Provisioning with |(?:Creation|Modifications|Destruction|Read|Import) complete)|\([a-z-]+\):(?:\x1b\[0m)? )"
+    r'|^\{"@level":"(?:info.*"type":"(?!change_summary|outputs)|warn|error)'
 )
 
 

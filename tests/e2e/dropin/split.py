@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -28,6 +29,10 @@ def columns(fd: int) -> int:
 def write(stream: str, data: bytes) -> None:
     """Write through, unbuffered, so that both streams keep their order."""
     os.write(1 if stream == "stdout" else 2, data) if data else None
+
+
+def ignore(_number: int, _frame: object) -> None:
+    """Leave an interrupt to the engine, which a terminal tells of it too."""
 
 
 class Halves:
@@ -100,12 +105,15 @@ class Halves:
         name = workspace.stdout.strip()
         write("stdout", planview.prompt(brand="terraform", colour=self.colour, mode=self.mode, workspace=name))
         try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             answer = sys.stdin.buffer.readline()
         except KeyboardInterrupt:
             write("stdout", b"\n")
-            write("stderr", planview.ask_failed(reason="interrupted", colour=self.colour, error_width=columns(2)))
             write("stdout", planview.interrupted(brand="terraform", width=columns(1)))
+            write("stderr", planview.ask_failed(reason="interrupted", colour=self.colour, error_width=columns(2)))
             return False
+        finally:
+            signal.signal(signal.SIGINT, ignore)
         if not answer.endswith(b"\n"):
             write("stderr", planview.ask_failed(reason="EOF", colour=self.colour, error_width=columns(2)))
             return False
@@ -184,4 +192,5 @@ class Halves:
 
 if __name__ == "__main__":
     at = sys.argv.index("--")
+    signal.signal(signal.SIGINT, ignore)
     sys.exit(Halves(sys.argv[1:at], sys.argv[at + 1], sys.argv[at + 2 :]).run())

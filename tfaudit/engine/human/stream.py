@@ -198,9 +198,8 @@ class Renderer:
 
     def _provisioned(self, message: dict[str, Any], _line: bytes) -> list[Piece]:
         address, _action, hook = _subject(message)
-        return [
-            self._say("[reset][bold]%s (%s):[reset] %s", address, _text(hook, "provisioner"), _text(hook, "output"))
-        ]
+        label = self._style.paint("[reset][bold]%s (%s):[reset] ") % (address, _text(hook, "provisioner"))
+        return [_out(f"{label}{_text(hook, 'output')}\n")]
 
     def _action(self, message: dict[str, Any], _line: bytes) -> list[Piece]:
         hook = _object(message, "hook")
