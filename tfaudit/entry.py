@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-from tfaudit.engine import commands, find
+from tfaudit.engine import commands, find, handover
 
 _VALUE_OPTIONS = (
     "--config",
@@ -86,21 +86,10 @@ def _is_engines(rest: list[str], config: str | None, shim: str | None) -> bool:
 
 def _become_engine(args: list[str], shim: str | None) -> int:
     """Replace this process by the engine; return only when that can't be done, with the exit code for it."""
-    own = find.own_path()
     try:
-        find.check_loop(os.environ, args)
-        command = find.command(os.environ, name=shim, own=own)
+        handover.become(args, os.environ, name=shim, own=find.own_path())
     except Exception as error:  # noqa: BLE001 - naming TfauditError would import it, and typing with it, on every start
         return _refuse(error)
-    environ = find.marked(os.environ, args, own=own)
-    _restore_signals()
-    name = os.path.basename(command[0]).removesuffix("-bin")
-    try:
-        os.execve(command[0], [name, *command[1:], *args], environ)  # noqa: S606 - no shell is wanted
-    except OSError as error:
-        from tfaudit.errors import UnavailableError
-
-        return _refuse(UnavailableError(f"the engine {command[0]} can't be started: {error.strerror}"))
 
 
 def _refuse(error: Exception) -> int:
@@ -110,15 +99,6 @@ def _refuse(error: Exception) -> int:
         raise error
     sys.stderr.write(f"tfaudit: {error}\n")
     return error.exit_code
-
-
-def _restore_signals() -> None:
-    """Undo what Python does at its start: an ignored SIGPIPE would be inherited through ``exec``."""
-    import _signal  # type: ignore[import-not-found]  # the core of signal, which itself costs 3 ms
-
-    for name in ("SIGPIPE", "SIGXFSZ"):
-        if hasattr(_signal, name):
-            _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
 
 
 def _root(args: list[str]) -> str:
