@@ -352,7 +352,7 @@ def apply_call(
 ) -> Call:
     """Return the apply of a saved plan, by its stream with ``json``.
 
-    ``ephemeral`` names the variables that must be given again (:mod:`tfaudit.engine.planfile`): older engines refuse
+    ``ephemeral`` names the variables that must be given again (:mod:`tfaudit.engine.variables`): older engines refuse
     every variable beside a plan file, newer ones all but these. A variable file is given whole: its other values are
     those of the plan.
     """
