@@ -190,12 +190,24 @@ def parse(raw: bytes) -> Commit:
     )
 
 
+def peek(raw: bytes) -> tuple[tuple[int, str] | None, int]:
+    """Return (previous, size before) of a commit that is known to be live; :class:`InputError` for other bytes."""
+    return _Lines(raw[:512].decode("ascii", "replace").split("\n")).start()
+
+
 class _Lines:
     """The lines of a header, taken one after the other."""
 
     def __init__(self, lines: list[str]) -> None:
         self._lines = lines
         self._at = 0
+
+    def start(self) -> tuple[tuple[int, str] | None, int]:
+        self._at = 1
+        self._one("number", 1)
+        previous = _previous(self._one("previous"))
+        self._one("keys", 1)
+        return previous, _number(self._one("size", 1)[0])
 
     def header(self) -> Header:
         if self._lines[0] != FORMAT:

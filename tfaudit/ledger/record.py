@@ -161,3 +161,15 @@ def _state(predicate: Mapping[str, Any]) -> str | None:
         case {"key": key} if commit.is_digest(key):
             return str(key)
     raise InputError("record has a state without a usable key")
+
+
+def line_of(found: Record) -> commit.RecordLine:
+    """Return the line by which a commit adopts the record."""
+    return commit.RecordLine(
+        leaf=found.leaf,
+        writer=found.writer,
+        record_id=found.record_id,
+        kind=found.kind,
+        refers=found.refers,
+        state=found.state,
+    )

@@ -1,0 +1,198 @@
+"""What is this staged object to the log: a record to adopt, a stray to pass by, or something to leave for later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from tfaudit.errors import InputError, LedgerError, VerificationError
+from tfaudit.ledger import commit, ids, live, record
+from tfaudit.ledger.commit import RecordLine, Stray
+from tfaudit.ledger.store import read
+from tfaudit.signing.envelope import MAX_ENVELOPE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tfaudit.ledger.live import State
+    from tfaudit.ledger.store import Store
+
+MAX_UNKNOWN_WRITERS: Final = 64
+"""Prefixes of no accepted signer that are looked into; whoever makes more of them only hides in the crowd."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staged:
+    """An object of the exact key pattern."""
+
+    writer: str
+    record_id: str
+
+    @property
+    def key(self) -> str:
+        """Its key in the evidence store."""
+        return ids.record_key(self.writer, self.record_id)
+
+    @property
+    def name(self) -> str:
+        """How a commit's window names it as a stray."""
+        return f"{self.record_id} {self.writer}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What a commit says of staged objects."""
+
+    records: tuple[RecordLine, ...]
+    envelope: bytes | None
+    """Line 1 of the last record where that is a ``config``."""
+    strays: tuple[Stray, ...]
+
+
+def staged(store: Store, state: State, *, time: int, limit: int) -> list[Staged]:
+    """Return at most ``limit`` objects from the cursor on that no commit names, half the places for known prefixes.
+
+    Ids more than :data:`live.AHEAD` ahead of ``time`` are left for later.
+    """
+    held, passed = {*state.held}, {*state.passed}
+
+    def unseen(writer: str) -> list[Staged]:
+        prefix = f"{ids.RECORDS}{writer}/"
+        after = f"{prefix}{ids.hour(state.cursor)}/{ids.first_id(state.cursor)}"
+        found = _parsed(entry.key for entry in store.list(prefix, after=after) if entry.size is not None)
+        return list(
+            islice(
+                (
+                    one
+                    for one in found
+                    if one.record_id not in held
+                    and one.name not in passed
+                    and state.cursor <= ids.record_time(one.record_id) <= time + live.AHEAD
+                ),
+                limit,
+            )
+        )
+
+    known, unknown = writers(store, state)
+    return _share(
+        [one for writer in known for one in unseen(writer)],
+        [one for writer in unknown[:MAX_UNKNOWN_WRITERS] for one in unseen(writer)],
+        limit,
+    )
+
+
+def writers(store: Store, state: State) -> tuple[list[str], list[str]]:
+    """Return the prefixes that have objects: those of accepted signers, and others."""
+    found = [entry.key[len(ids.RECORDS) : -1] for entry in store.list(ids.RECORDS, shallow=True) if entry.size is None]
+    usable = [writer for writer in found if ids.is_writer(writer)]
+    return (
+        [writer for writer in usable if writer in state.keys.writers],
+        [writer for writer in usable if writer not in state.keys.writers],
+    )
+
+
+def _parsed(keys: Iterable[str]) -> Iterator[Staged]:
+    for key in keys:
+        parsed = ids.parse_record_key(key)
+        if parsed is not None:
+            yield Staged(writer=parsed[0], record_id=parsed[1])
+
+
+def _share(known: list[Staged], unknown: list[Staged], limit: int) -> list[Staged]:
+    def by_id(one: Staged) -> str:
+        return one.record_id
+
+    places = limit - min(len(known), limit - limit // 2)
+    some = sorted(unknown, key=by_id)[:places]
+    return sorted((*sorted(known, key=by_id)[: limit - len(some)], *some), key=by_id)
+
+
+def examine(store: Store, state: State, found: Iterable[Staged], *, own: tuple[RecordLine, bytes] | None) -> Batch:
+    """Return what a commit on top of ``state`` says of these objects and of the committer's ``own`` record.
+
+    ``own`` is its line in the commit and its line 1; it is adopted whatever else is found.
+    """
+    records: dict[str, RecordLine] = {}
+    strays: list[Stray] = []
+    config: tuple[RecordLine, bytes] | None = None
+    if own is not None:
+        if own[0].kind == "config":
+            config = own
+        else:
+            records[own[0].record_id] = own[0]
+    for one in found:
+        taken = {*state.held, *records} | ({config[0].record_id} if config else set())
+        content = _content(store, one)
+        if content is None or (own is not None and one.key == own[0].key):
+            continue
+        line = content.partition(b"\n")[0]
+        adopted = adoptable(state, one, content)
+        if adopted is None:
+            strays.append(_stray("foreign", one, content))
+        elif one.record_id in taken:
+            strays.append(_stray("duplicate", one, content))
+        elif adopted.kind != "config":
+            records[one.record_id] = adopted
+        elif config is None:
+            # A second one is left for the next commit, to be judged by the keys that this one puts in force.
+            config = (adopted, line)
+    ordered = [records[record_id] for record_id in sorted(records)]
+    return Batch(
+        records=(*ordered, *((config[0],) if config else ())),
+        envelope=config[1] if config else None,
+        strays=tuple(strays),
+    )
+
+
+def adoptable(state: State, one: Staged, content: bytes) -> RecordLine | None:
+    """Return the line that adopts the object with this content (its first 64 KiB and a newline); None if it is foreign.
+
+    A record's path, id and signed statement must agree, and an accepted key must have signed it: a signer's, an
+    approver's for what approvers may say, the root's for a ``config`` record of the next generation.
+    """
+    line, newline, _ = content.partition(b"\n")
+    if not newline:
+        return None
+    try:
+        found = record.parse(line)
+        if found.kind == "config":
+            live.next_keys(state.keys, found)
+    except (InputError, VerificationError):
+        return None
+    named = (found.origin, found.writer, found.record_id) == (state.origin, one.writer, one.record_id)
+    return record.line_of(found) if named and found.signed_under(state.keys) is True else None
+
+
+def _content(store: Store, one: Staged) -> bytes | None:
+    try:
+        return read(store, one.key, limit=MAX_ENVELOPE + 1, settled=True)
+    except LedgerError:
+        # One object that can't be read must not keep the others out of the log; verify reports it.
+        return None
+
+
+def _stray(reason: commit.StrayReason, one: Staged, content: bytes) -> Stray:
+    digest = sha256(content[:MAX_ENVELOPE]).digest()
+    return Stray(reason=reason, digest=digest, writer=one.writer, record_id=one.record_id)
+
+
+def unadopted(store: Store, *, before: int, adopted: set[str], limit: int, skip: set[str]) -> list[Staged]:
+    """Return at most ``limit`` objects with ids before that time that are not ``adopted`` and not named in ``skip``."""
+    found = _parsed(entry.key for entry in store.list(ids.RECORDS) if entry.size is not None)
+    return list(
+        islice(
+            (
+                one
+                for one in found
+                if one.record_id not in adopted and one.name not in skip and ids.record_time(one.record_id) < before
+            ),
+            limit,
+        )
+    )
+
+
+def without(batch: Batch, names: set[str]) -> Batch:
+    """Return the batch without the strays of these names."""
+    return replace(batch, strays=tuple(stray for stray in batch.strays if stray.name not in names))

@@ -1,0 +1,169 @@
+"""Where does the log end: the walk from slot to slot, and where it may start."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from tfaudit import canonical
+from tfaudit.errors import InputError, LedgerError, VerificationError
+from tfaudit.ledger import checkpoint, commit, ids, live
+from tfaudit.ledger.live import Live
+from tfaudit.ledger.store import read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfaudit.ledger.commit import Commit, RecordLine
+    from tfaudit.ledger.genesis import Genesis
+    from tfaudit.ledger.keyset import KeySet
+    from tfaudit.ledger.live import State
+    from tfaudit.ledger.store import Store, Working
+
+HINT: Final = "head"
+
+
+class Head:
+    """The end of the log as this process knows it. Nothing is read before :meth:`catch_up`."""
+
+    def __init__(self, evidence: Store, genesis: Genesis) -> None:
+        self._evidence = evidence
+        self._genesis = genesis
+        self.state: State = live.start(genesis)
+        self.next = 0
+        """The first slot that was empty when it was last looked at: the next commit's, past every void one."""
+
+    def start_from(self, hint: int | None) -> None:
+        """Start at commit ``hint`` if it proves live from the one before it, else at genesis.
+
+        What lies before is taken on trust: each writer checks the transition it extends, ``verify`` checks all.
+        """
+        if hint is None or hint < 1:
+            return
+        try:
+            self._start_before(hint)
+        except (InputError, VerificationError):
+            self._restart()
+            return
+        for found in self.catch_up():
+            if found.number >= hint:
+                return
+        # The hint names no live commit of this ledger: it is only a hint.
+        self._restart()
+
+    def catch_up(self) -> list[Live]:
+        """Walk over all slots that were filled since, and return the live commits among them.
+
+        Raises :class:`LedgerError` when the store failed, when the head that was known is gone, or for a format version
+        that this code does not know.
+        """
+        self._check_known()
+        found: list[Live] = []
+        while True:
+            raw = read(self._evidence, ids.commit_key(self.next), limit=commit.MAX_COMMIT + 1, settled=True)
+            if raw is None:
+                return found
+            judged = live.judge(self.state, self.next, raw)
+            if isinstance(judged, Live):
+                self.state = judged.state
+                found.append(judged)
+            self.next += 1
+
+    def extend(self, judged: Live) -> None:
+        """Take a commit that was just created at :attr:`next` for the new head."""
+        self.state = judged.state
+        self.next += 1
+
+    def _check_known(self) -> None:
+        """Raise unless the head is where it was: a commit after a lost one would follow a hole."""
+        if self.state.number < 0:
+            return
+        raw = read(self._evidence, ids.commit_key(self.state.number), limit=commit.MAX_COMMIT)
+        if raw is None or sha256(raw).hexdigest() != self.state.digest:
+            raise LedgerError(
+                f"commit {self.state.number} was in the ledger and is gone or altered", hint="run `tfaudit verify`"
+            )
+
+    def _restart(self) -> None:
+        self.state = live.start(self._genesis)
+        self.next = 0
+
+    def _start_before(self, hint: int) -> None:
+        """Put the head on the live commit that commit ``hint`` says it follows."""
+        named = self._commit(hint)[0].header.previous
+        if named is None:
+            return
+        number, digest = named
+        if number >= hint:
+            raise InputError(f"commit {hint} follows a later one")
+        parsed, found = self._commit(number)
+        if found != digest:
+            raise VerificationError(f"commit {hint} follows another commit {number}")
+        keys = self._keys(parsed.header.keys, before=number)
+        checkpoint.verify(parsed.checkpoint, keys.log)
+        self.state = live.resume(self._genesis, parsed, digest, keys, parsed.header.keys)
+        self.next = number + 1
+
+    def _keys(self, number: int | None, *, before: int) -> KeySet:
+        """Return the keys that the ``config`` record in commit ``number`` put in force."""
+        if number is None:
+            return self._genesis.keys
+        if number >= before:
+            raise InputError(f"commit {before} names a later one for the keys in force")
+        header = self._commit(number)[0].header
+        keys = self._keys(header.keys, before=number)
+        if header.envelope is None:
+            raise InputError(f"commit {number} holds no config record")
+        return live.config_keys(replace(live.start(self._genesis), keys=keys), header)
+
+    def _commit(self, number: int) -> tuple[Commit, str]:
+        raw = read(self._evidence, ids.commit_key(number), limit=commit.MAX_COMMIT + 1)
+        if raw is None:
+            raise InputError(f"there is no commit {number}")
+        return commit.parse(raw), sha256(raw).hexdigest()
+
+
+def read_hint(working: Working) -> int | None:
+    """Return the commit number that the working store's hint names; None where there is no usable one."""
+    try:
+        raw = read(working, HINT, limit=200)
+        match canonical.decode(raw or b"", what="head hint"):
+            case {"commit": int(number)}:
+                return number
+    except (InputError, LedgerError):
+        # A hint saves time and proves nothing: without it the walk starts at genesis.
+        return None
+    return None
+
+
+def write_hint(working: Working, state: State) -> None:
+    """Leave the head's number for the next process; raises :class:`LedgerError` when the store failed."""
+    working.replace(HINT, canonical.encode({"commit": state.number, "size": state.size}))
+
+
+def back_from(evidence: Store, number: int, digest: str) -> Iterator[tuple[int, bytes]]:
+    """Yield (number, bytes) of the live commits from ``number`` back to the first, each proven by the next one's hash.
+
+    ``digest`` is the SHA-256 that commit ``number`` is known to have; a ``number`` below 0 stands for the empty log.
+    Raises :class:`VerificationError` where bytes are missing or altered, :class:`LedgerError` when the store failed.
+    """
+    here: tuple[int, str] | None = (number, digest) if number >= 0 else None
+    while here is not None:
+        raw = read(evidence, ids.commit_key(here[0]), limit=commit.MAX_COMMIT + 1)
+        if raw is None or sha256(raw).hexdigest() != here[1]:
+            raise VerificationError(f"commit {here[0]} is missing or altered", hint="run `tfaudit verify`")
+        yield here[0], raw
+        here = commit.peek(raw)[0]
+
+
+def last_of_state(evidence: Store, state: State, key: str) -> RecordLine | None:
+    """Return the last record of the state ``key`` in the log that ends with ``state``; errors as :func:`back_from`."""
+    wanted = f" {key}\n".encode()
+    for _, raw in back_from(evidence, state.number, state.digest):
+        # Most commits are of other states: looking for the text is 50 times cheaper than parsing.
+        if wanted in raw:
+            for line in reversed(commit.parse(raw).header.records):
+                if line.state == key:
+                    return line
+    return None

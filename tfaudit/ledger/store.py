@@ -1,0 +1,70 @@
+"""What must a store be able to do: create once, read, list; and for the working store also replace and remove.
+
+Keys are relative paths with ``/``. An object appears whole or not at all. A folder is one store
+(:mod:`tfaudit.ledger.folder`); an object store with conditional creates is another, with the same keys and bytes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Entry(NamedTuple):
+    """One object of a listing."""
+
+    key: str
+    size: int | None
+    """Bytes; None for what can't be opened: a folder of a shallow listing, a symlink, a socket."""
+
+
+class Store(Protocol):
+    """Objects that are created once and never change. Every method may be called again after any failure."""
+
+    def create(self, key: str, head: bytes, tail: BinaryIO | None = None) -> bool:
+        """Create the object of ``head`` and then what is left to read of ``tail``; True when it is durable.
+
+        False when something is at the key already, whatever it is: then nothing was written. Raises
+        :class:`LedgerError` when the store failed; then the object may or may not be there, whole, now or later, and
+        the caller must read to know. Does not retry.
+        """
+
+    def open(self, key: str, *, limit: int | None = None, settled: bool = False) -> BinaryIO | None:
+        """Return the object's bytes as a stream to close; None when there is none.
+
+        The caller reads at most ``limit`` bytes. With ``settled`` the object is durable when this returns, even if
+        another process is only just creating it: ask for it before building on an object that is not one's own.
+        Raises :class:`LedgerError` when the store failed or what is there is no object.
+        """
+
+    def list(self, prefix: str, *, after: str = "", shallow: bool = False) -> Iterator[Entry]:
+        """Yield what is under ``prefix`` (which ends in ``/`` or is empty) and sorts after ``after``, by key.
+
+        With ``shallow`` only the next level: what lies deeper shows as one entry, its key ending in ``/``.
+        Keys sort by their UTF-8 bytes. What is created during the listing may or may not show. Raises
+        :class:`LedgerError` when the store failed.
+        """
+
+
+class Working(Store, Protocol):
+    """A store whose objects may also change: disclosures that are erased, derived pointers, cursors."""
+
+    def replace(self, key: str, content: bytes, *, durable: bool = False) -> None:
+        """Put ``content`` at ``key`` at once, whatever was there; on return durable only if asked for.
+
+        Raises :class:`LedgerError` when the store failed; the old or the new content is there then.
+        """
+
+    def remove(self, key: str) -> None:
+        """Remove the object if it is there; raises :class:`LedgerError` when the store failed."""
+
+
+def read(store: Store, key: str, *, limit: int, settled: bool = False) -> bytes | None:
+    """Return the first ``limit`` bytes of an object, or None when there is none; errors as :meth:`Store.open`."""
+    stream = store.open(key, limit=limit, settled=settled)
+    if stream is None:
+        return None
+    with stream:
+        return stream.read(limit)
