@@ -22,7 +22,8 @@ _AFTER = re.compile(r"(complete after|errored after) (?:\d+[hms])+")
 _ELAPSED = re.compile(r'"elapsed_seconds":\d+')
 _EVENT = re.compile(
     r"^(?:\x1b\[\d+m)*\S.*(?:: (?:Creating|Modifying|Destroying|Reading|Refreshing state|Importing|Still "
-    r"|Preparing import|Provisioning with |(?:Creation|Modifications|Destruction|Read|Import) complete)|\([a-z-]+\):(?:\x1b\[0m)? )"
+    r"|Preparing import|Provisioning with |(?:Creation|Modifications|Destruction|Read|Import) complete)"
+    r"|\([a-z-]+\):(?:\x1b\[0m)? )"
     r'|^\{"@level":"(?:info.*"type":"(?!change_summary|outputs)|warn|error)'
 )
 
@@ -119,3 +120,18 @@ def same(one: Shown, other: Shown, *, folders: tuple[Path, Path]) -> None:
     assert right[1] == left[1]
     assert right[2] == left[2]
     assert right[0] == left[0]
+
+
+_INTERRUPT = ("Interrupt received.", "Please wait for ", "Gracefully shutting down...")
+
+
+def loosen(shown: Shown) -> Shown:
+    """The same with its lines sorted, without blank ones and the word about an interrupt.
+
+    Whether and when the engine gives that word before it ends is a race of its own.
+    """
+    out, err = (
+        "\n".join(sorted(line for line in text.splitlines() if line.strip() and not line.startswith(_INTERRUPT)))
+        for text in (shown.stdout, shown.stderr)
+    )
+    return Shown(out, err, shown.code)

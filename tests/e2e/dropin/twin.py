@@ -1,0 +1,79 @@
+"""How do a bare engine and its stand-in fare with the same case, each in its own copy of the configuration?"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dropin import screen
+from dropin.cases import Case
+
+SPLIT = Path(__file__).with_name("split.py")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twin:
+    """A bare engine and the same run by another command, in folders of one length of name."""
+
+    engine: str
+    stand_in: tuple[str, ...]
+    """The command before the engine's own arguments."""
+    root: Path
+    environment: dict[str, str]
+    prepare: tuple[tuple[str, ...], ...] = ()
+    """Commands run in the stand-in's folder first."""
+
+    def same(self, case: Case, *, terminal: bool = False, columns: int = 100, more: Sequence[str] = ()) -> None:
+        """Assert that both show the same and end the same."""
+        environment = {**self.environment, **case.environment}
+        shown, folders = [], []
+        for name, command in (("bare", (self.engine,)), ("twin", self.stand_in)):
+            folder = self.root / name / "project"
+            self._set_up(case, folder, name)
+            whole = (*command, *case.command, *more)
+            if terminal:
+                one = screen.on_terminal(
+                    whole, folder=folder, environment=environment, answers=case.answers, columns=columns
+                )
+            else:
+                one = screen.on_pipes(whole, folder=folder, environment=environment, typed=case.typed)
+            shown.append(screen.loosen(one) if case.unordered else one)
+            folders.append(folder)
+        screen.same(shown[0], shown[1], folders=(folders[0], folders[1]))
+
+    def _set_up(self, case: Case, folder: Path, name: str) -> None:
+        folder.mkdir(parents=True)
+        for file, text in case.files.items():
+            (folder / file).write_text(text)
+        main = folder / "main.tf"
+        main.write_text(case.before_text or case.text)
+        for command in (("init", "-input=false"), *case.before):
+            self._quietly((self.engine, *command), folder)
+        main.write_text(case.text)
+        if case.before_text:
+            self._quietly((self.engine, "init", "-input=false"), folder)
+        if case.drift:
+            state = folder / "terraform.tfstate"
+            text = state.read_text()
+            assert case.drift[0] in text
+            state.write_text(text.replace(*case.drift))
+        if name == "twin":
+            for command in self.prepare:
+                self._quietly(command, folder)
+
+    def _quietly(self, command: Sequence[str], folder: Path) -> None:
+        done = subprocess.run(command, cwd=folder, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+
+    def discard(self) -> None:
+        """Remove both folders."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def halves(engine: str) -> tuple[str, ...]:
+    """The command that makes an apply of two halves with the renderer alone."""
+    return (sys.executable, str(SPLIT), engine, "--")
