@@ -67,7 +67,7 @@ def staged(store: Store, state: State, *, time: int, limit: int) -> list[Staged]
                 (
                     one
                     for one in found
-                    if one.record_id not in held
+                    if ids.pack(one.record_id) not in held
                     and one.name not in passed
                     and state.cursor <= ids.record_time(one.record_id) <= time + live.AHEAD
                 ),
@@ -114,36 +114,28 @@ def examine(store: Store, state: State, found: Iterable[Staged], *, own: tuple[R
 
     ``own`` is its line in the commit and its line 1; it is adopted whatever else is found.
     """
-    records: dict[str, RecordLine] = {}
+    held = {*state.held}
+    records: dict[str, tuple[RecordLine, bytes]] = {}
     strays: list[Stray] = []
-    config: tuple[RecordLine, bytes] | None = None
     if own is not None:
-        if own[0].kind == "config":
-            config = own
-        else:
-            records[own[0].record_id] = own[0]
+        records[own[0].record_id] = own
     for one in found:
-        taken = {*state.held, *records} | ({config[0].record_id} if config else set())
-        content = _content(store, one)
-        if content is None or (own is not None and one.key == own[0].key):
+        if own is not None and one.key == own[0].key:
             continue
-        line = content.partition(b"\n")[0]
-        adopted = adoptable(state, one, content)
-        if adopted is None:
+        content = _content(store, one)
+        if content is None:
+            continue
+        line = adoptable(state, one, content)
+        if line is None:
             strays.append(_stray("foreign", one, content))
-        elif one.record_id in taken:
+        elif one.record_id in records or ids.pack(one.record_id) in held:
             strays.append(_stray("duplicate", one, content))
-        elif adopted.kind != "config":
-            records[one.record_id] = adopted
-        elif config is None:
-            # A second one is left for the next commit, to be judged by the keys that this one puts in force.
-            config = (adopted, line)
-    ordered = [records[record_id] for record_id in sorted(records)]
-    return Batch(
-        records=(*ordered, *((config[0],) if config else ())),
-        envelope=config[1] if config else None,
-        strays=tuple(strays),
-    )
+        elif line.kind != "config" or all(other.kind != "config" for other, _ in records.values()):
+            # A second config is left for the next commit, to be judged by the keys that this one puts in force.
+            records[one.record_id] = (line, content.partition(b"\n")[0])
+    ordered = sorted(records.values(), key=lambda pair: (pair[0].kind == "config", pair[0].record_id))
+    config = ordered[-1][1] if ordered and ordered[-1][0].kind == "config" else None
+    return Batch(records=tuple(line for line, _ in ordered), envelope=config, strays=tuple(strays))
 
 
 def adoptable(state: State, one: Staged, content: bytes) -> RecordLine | None:

@@ -85,8 +85,8 @@ class Header:
     """The store's time, milliseconds since the epoch."""
     cursor: int
     """Records staged with an id before this time are no longer looked for, but by sweeping."""
-    held: tuple[str, ...]
-    """The ids from the cursor on that this or an earlier live commit adopted, ascending. As they stand, unchecked."""
+    held: bytes
+    """The ids from the cursor on that this or an earlier live commit adopted, packed to 16 bytes each, ascending."""
     passed: tuple[str, ...]
     """``record id, space, writer`` of strays that this or an earlier live commit names, likewise."""
     records: tuple[RecordLine, ...]
@@ -112,8 +112,7 @@ class Header:
         yield f"size {self.size}"
         yield f"time {ids.time_text(self.time)}"
         yield f"cursor {ids.time_text(self.cursor)}"
-        for record_id in self.held:
-            yield f"held {record_id}"
+        yield f"held {b64.encode(self.held) or '-'}"
         for name in self.passed:
             yield f"passed {name}"
         for line in self.records:
@@ -220,8 +219,8 @@ class _Lines:
             size=_number(self._one("size", 1)[0]),
             time=ids.parse_time(self._one("time", 1)[0], what="commit time"),
             cursor=ids.parse_time(self._one("cursor", 1)[0], what="commit cursor"),
-            held=self._window("held "),
-            passed=self._window("passed "),
+            held=_held(self._one("held", 1)[0]),
+            passed=self._passed(),
             records=tuple(_record(fields) for fields in self._many("record", 5)),
             envelope=self._envelope(),
             strays=(
@@ -251,12 +250,9 @@ class _Lines:
         while self._at < len(self._lines) and self._lines[self._at].startswith(start):
             yield self._one(word, count)
 
-    def _window(self, start: str) -> tuple[str, ...]:
+    def _passed(self) -> tuple[str, ...]:
         """Take the rest of each line as it is: the live rule knows what the window must hold."""
-        first = self._at
-        while self._at < len(self._lines) and self._lines[self._at].startswith(start):
-            self._at += 1
-        return tuple([line[len(start) :] for line in self._lines[first : self._at]])
+        return tuple(" ".join(fields) for fields in self._many("passed", 2))
 
     def _envelope(self) -> bytes | None:
         for fields in self._many("envelope", 1):
@@ -297,6 +293,10 @@ def _record_id(text: str) -> str:
     if not ids.is_record_id(text):
         raise InputError("commit has a record id that is none")
     return text
+
+
+def _held(text: str) -> bytes:
+    return b"" if text == "-" else b64.decode(text, what="window of a commit")
 
 
 def _optional_id(text: str) -> str | None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from tfaudit.errors import InternalError, LedgerError
+from tfaudit.errors import InputError, InternalError, LedgerError
 from tfaudit.events import commitment
 from tfaudit.ledger import commit, ids, merkle, record
 from tfaudit.ledger.commit import RecordLine
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tfaudit.events.model import EventLine
     from tfaudit.signing.signer import Signer
 
+MAX_EVENT: Final = 32 << 20
+"""Bytes of one event line."""
 _BUFFER: Final = 1 << 18
 
 
@@ -69,11 +71,13 @@ class Draft:
     def add(self, event: EventLine) -> str:
         """Add an event line with its disclosure and return its event id, ``<record id>/<number>``.
 
-        Raises :class:`LedgerError` when the file can't be written.
+        Raises :class:`LedgerError` when the file can't be written, :class:`InputError` for a line that is too long.
         """
         number = self.next_line
         if b"\n" in event.line:
             raise InternalError("an event line holds a newline")
+        if len(event.line) > MAX_EVENT:
+            raise InputError(f"an event takes {len(event.line)} bytes, more than {MAX_EVENT}")
         self._tree.add(event.line)
         self._write(self._events, event.line)
         if event.disclosure:

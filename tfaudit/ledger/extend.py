@@ -32,8 +32,8 @@ def next_header(
     cursor, held, passed = live.window(
         state,
         time=time,
-        ids_added=[line.record_id for line in records],
-        passed_added=[stray.name for stray in strays],
+        adopted=[line.record_id for line in records],
+        passed=[stray.name for stray in strays],
     )
     return Header(
         number=number,
@@ -42,7 +42,7 @@ def next_header(
         size=state.size,
         time=time,
         cursor=cursor,
-        held=held,
+        held=b"".join(held),
         passed=passed,
         records=tuple(records),
         envelope=envelope,

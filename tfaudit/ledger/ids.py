@@ -87,6 +87,16 @@ def first_id(milliseconds: int) -> str:
     return f"{digits[:8]}-{digits[8:]}"
 
 
+def pack(record_id: str) -> bytes:
+    """Return the 16 bytes of a record id; they sort as the texts do."""
+    return bytes.fromhex(record_id.replace("-", ""))
+
+
+def packed_time(packed: bytes) -> int:
+    """Return the time that a packed record id carries."""
+    return int.from_bytes(packed[:6], "big")
+
+
 def hour(milliseconds: int) -> str:
     """Return the folder of a time's hour, ``YYYY/MM/DD/HH``."""
     moment = _EPOCH + timedelta(milliseconds=milliseconds)

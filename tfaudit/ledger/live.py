@@ -26,7 +26,7 @@ WINDOW: Final = 5 * 60 * 1000
 """By how many milliseconds the cursor trails a commit's time."""
 AHEAD: Final = 5 * 60 * 1000
 """How many milliseconds a record's id may be ahead of the commit that adopts it."""
-MAX_WINDOW: Final = 512
+MAX_WINDOW: Final = 1024
 """Entries that a window holds at most; the cursor moves up where there would be more."""
 
 
@@ -42,7 +42,8 @@ class State:
     size: int
     frontier: tuple[bytes, ...]
     cursor: int
-    held: tuple[str, ...]
+    held: tuple[bytes, ...]
+    """Packed ids."""
     passed: tuple[str, ...]
     keys: KeySet
     """In force for what follows."""
@@ -109,21 +110,23 @@ def judge(state: State, number: int, raw: bytes) -> Live | Void:
 
 
 def window(
-    state: State, *, time: int, ids_added: Iterable[str], passed_added: Iterable[str]
-) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
-    """Return (cursor, held, passed) of a commit at ``time`` that adopts and passes these on top of ``state``."""
-    held = sorted({*state.held, *ids_added})
-    passed = sorted({*state.passed, *passed_added})
+    state: State, *, time: int, adopted: Iterable[str], passed: Iterable[str]
+) -> tuple[int, tuple[bytes, ...], tuple[str, ...]]:
+    """Return (cursor, held, passed) of a commit at ``time`` that adopts these ids and passes these strays' names."""
+    held = sorted({*state.held, *map(ids.pack, adopted)})
+    names = sorted({*state.passed, *passed})
     cursor = max(state.cursor, time - WINDOW, 0)
-    # Ids sort by their time, so that a window is cut off at one place of each list.
-    first = ids.first_id(cursor)
-    del held[: bisect_left(held, first)], passed[: bisect_left(passed, first)]
-    if len(held) + len(passed) > MAX_WINDOW:
-        last_out = sorted((*held, *passed))[-MAX_WINDOW - 1]
-        cursor = ids.record_time(last_out) + 1
-        first = ids.first_id(cursor)
-        del held[: bisect_left(held, first)], passed[: bisect_left(passed, first)]
-    return cursor, tuple(held), tuple(passed)
+    _cut(held, names, cursor)
+    if len(held) + len(names) > MAX_WINDOW:
+        times = sorted((*map(ids.packed_time, held), *map(ids.record_time, names)))
+        cursor = times[-MAX_WINDOW - 1] + 1
+        _cut(held, names, cursor)
+    return cursor, tuple(held), tuple(names)
+
+
+def _cut(held: list[bytes], names: list[str], cursor: int) -> None:
+    """Remove what is before the cursor: ids sort by their time, so that is the start of each list."""
+    del held[: bisect_left(held, cursor.to_bytes(6, "big"))], names[: bisect_left(names, ids.first_id(cursor))]
 
 
 def _refuse_newer_format(state: State, raw: bytes) -> None:
@@ -146,13 +149,14 @@ def _check(state: State, number: int, parsed: Commit) -> None:
     _require(header.keys == state.keys_from, "names another place for the keys in force")
     _require(header.size == state.size, "starts at another size")
     _check_batch(state, header)
-    expected = window(
+    cursor, held, passed = window(
         state,
         time=header.time,
-        ids_added=[line.record_id for line in header.records],
-        passed_added=[stray.name for stray in header.strays],
+        adopted=[line.record_id for line in header.records],
+        passed=[stray.name for stray in header.strays],
     )
-    _require((header.cursor, header.held, header.passed) == expected, "has another cursor or window")
+    same = (header.cursor, header.held, header.passed) == (cursor, b"".join(held), passed)
+    _require(same, "has another cursor or window")
     frontier, size = merkle.grow(state.frontier, state.size, (line.leaf for line in header.records))
     _require(header.frontier == frontier, "has another frontier")
     frontier, size = merkle.grow(frontier, size, (parsed.leaf,))
@@ -169,7 +173,7 @@ def _check_batch(state: State, header: Header) -> None:
     adopted = [line.record_id for line in header.records]
     leaves = {line.leaf for line in header.records}
     _require(len({*adopted}) == len(adopted) == len(leaves), "adopts a record twice")
-    _require(not {*adopted} & {*state.held}, "adopts a record that the log holds")
+    _require({*map(ids.pack, adopted)}.isdisjoint(state.held), "adopts a record that the log holds")
     _require(header.own is None or header.own in adopted, "does not adopt the committer's own record")
     names = [stray.name for stray in header.strays]
     _require(len({*names}) == len(names), "passes an object twice")
@@ -225,7 +229,7 @@ def _after(state: State, parsed: Commit, digest: str) -> State:
         size=size,
         frontier=frontier,
         cursor=header.cursor,
-        held=header.held,
+        held=tuple([header.held[at : at + 16] for at in range(0, len(header.held), 16)]),
         passed=header.passed,
         checkpoint=parsed.checkpoint.note.decode(),
     )
