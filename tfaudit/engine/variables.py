@@ -1,7 +1,7 @@
 """Which variables must be given again when a saved plan is applied?
 
-An ephemeral variable's value is not in the plan, and ``show -json`` doesn't say which those are. The plan file does: its
-member ``tfplan`` is a protocol buffer (``planfile.proto``) that lists the variables it holds and those that are to come.
+An ephemeral variable's value is not in the plan, and ``show -json`` doesn't say which those are. The plan file does:
+its member ``tfplan`` is a protocol buffer (``planfile.proto``) that lists the variables it holds and those to come.
 """
 
 from __future__ import annotations
