@@ -13,7 +13,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -23,6 +23,7 @@ from tfaudit.errors import InputError, InternalError
 
 SALT_SIZE: Final = 16
 TAG: Final = b"tfaudit/value/v1\n"
+_ADDRESSES: Final = ("/address", "/previous_address")
 
 Side = Literal["before", "after", "value"]
 
@@ -69,9 +70,9 @@ def digest_prefix(record_id: str, address: str, deposed: str | None) -> bytes:
     return TAG + frame(record_id.encode(), address.encode(), (deposed or "").encode())
 
 
-def digest_after_prefix(prefix: bytes, pointer: str, side: Side, salt: bytes, text: bytes) -> str:
-    """Return the value digest (64 hex digits) where the line's ``digest_prefix`` is known already."""
-    return hashlib.sha256(prefix + frame(pointer.encode(), side.encode()) + salt + text).hexdigest()
+def digest_after_frames(framed: bytes, salt: bytes, text: bytes) -> bytes:
+    """Return the value digest, 64 hex digits, where the prefix and the framed pointer and side are known already."""
+    return hashlib.sha256(framed + salt + text).hexdigest().encode()
 
 
 def value_digest(
@@ -79,20 +80,21 @@ def value_digest(
 ) -> str:
     """Return the digest, as 64 hex digits, by which an event line or statement commits to a value.
 
-    ``address`` is the line's own address as printed there; it is empty for a statement's commitments and for the
-    pointers ``/address`` and ``/previous_address``, which commit to the very address. Raises :class:`InputError` for a
+    ``address`` is the line's own address as printed there; it is empty for a statement's commitments, and for a
+    commitment that stands for an address itself. Raises :class:`InputError` for a
     salt that is not 16 bytes long: a shorter or longer one would let two values share a digest.
     """
     if len(salt) != SALT_SIZE:
         raise InputError(f"a disclosure's salt has {len(salt)} bytes instead of {SALT_SIZE}")
-    return digest_after_prefix(digest_prefix(record_id, address, deposed), pointer, side, salt, text)
+    framed = digest_prefix(record_id, address, deposed) + frame(pointer.encode(), side.encode())
+    return digest_after_frames(framed, salt, text).decode()
 
 
 def opens(digest: str, record_id: str, address: str, deposed: str | None, value: Disclosed) -> bool:
     """Return whether the disclosed value is the one that ``digest`` commits to; an erased one opens nothing."""
     if value.salt is None or value.text is None:
         return False
-    if value.pointer in ("/address", "/previous_address"):
+    if value.side == "value" and value.pointer.endswith(_ADDRESSES):
         address = ""
     found = value_digest(record_id, address, deposed, value.pointer, value.side, value.salt, value.text)
     return hmac.compare_digest(found, digest)
@@ -100,12 +102,12 @@ def opens(digest: str, record_id: str, address: str, deposed: str | None, value:
 
 def encode_value(pointer: str, side: Side, salt: bytes, text: bytes) -> bytes:
     """Return one member of a disclosure line's ``values``: ``["/pointer","side","<salt>",<text>]``."""
-    return b'[%b,"%b","%b",%b]' % (
-        _text_encoder.encode(pointer),
-        side.encode(),
-        binascii.b2a_base64(salt, newline=False),
-        text,
-    )
+    return encode_member(_text_encoder.encode(pointer), side.encode(), salt, text)
+
+
+def encode_member(pointer_text: bytes, side: bytes, salt: bytes, text: bytes) -> bytes:
+    """Return what ``encode_value`` returns, the pointer given as the JSON text it is written as."""
+    return b'[%b,"%b","%b",%b]' % (pointer_text, side, binascii.b2a_base64(salt, newline=False), text)
 
 
 def encode_values(values: Iterable[bytes]) -> bytes:
@@ -170,8 +172,3 @@ def commit(
     return Opening(
         value_digest(record_id, address, deposed, pointer, side, salt, text), encode_value(pointer, side, salt, text)
     )
-
-
-def split_salts(randomness: bytes) -> Sequence[bytes]:
-    """Return ``randomness`` cut into salts: one call of the entropy source serves a whole event line."""
-    return [randomness[start : start + SALT_SIZE] for start in range(0, len(randomness), SALT_SIZE)]

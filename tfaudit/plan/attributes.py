@@ -9,7 +9,7 @@ A sensitive value is one attribute of which only "sensitive, changed" is kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import Final
 
 import msgspec
@@ -19,6 +19,7 @@ from tfaudit.plan.names import LABELLED, labels_secret
 from tfaudit.plan.redact import Redactor
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
+_CACHED: Final = 65_536
 _NOTHING: Final[dict[str, Json]] = {}
 
 
@@ -50,7 +51,7 @@ class Differ:
         self._redactor = redactor
         self._personal = personal
         self._withhold = withhold
-        self._keys: dict[str, bool] = {}
+        self._shown: set[str] = set()
 
     def changes(
         self,
@@ -74,14 +75,15 @@ class Differ:
         comparison.compare("", names, before, after, unknown, before_marks, after_marks)
         return tuple(comparison.found)
 
-    def names_itself(self, key: str) -> bool:
-        """Return whether ``key`` may stand in a pointer: it holds no secret and nothing personal."""
-        known = self._keys.get(key)
-        if known is None:
-            if len(self._keys) > 65_536:
-                self._keys.clear()
-            known = self._keys[key] = not self._personal(key) and self._redactor.text(key) == key
-        return known
+    def may_show(self, keys: Set[str]) -> bool:
+        """Return whether all ``keys`` may stand in a pointer: they hold no secret and nothing personal."""
+        fresh = keys - self._shown
+        if not all(not self._personal(key) and self._redactor.text(key) == key for key in fresh):
+            return False
+        if len(self._shown) > _CACHED:
+            self._shown.clear()
+        self._shown |= fresh
+        return True
 
     @property
     def redactor(self) -> Redactor:
@@ -144,7 +146,7 @@ class _Comparison:
         right: dict[str, Json] = after if after is not None else _NOTHING
         unknowns: dict[str, Json] = unknown if type(unknown) is dict else _NOTHING
         keys = left.keys() | right.keys() | unknowns.keys()
-        if not all(map(self._differ.names_itself, keys)):
+        if not self._differ.may_show(keys):
             if not _same(before, after) or holds_true(unknown):
                 self._leaf(path, names, before, after, unknown, marks, new_marks)
             return
@@ -152,17 +154,21 @@ class _Comparison:
         right_marks: dict[str, Json] = new_marks if type(new_marks) is dict else _NOTHING
         labelled = not LABELLED.isdisjoint(keys) and (labels_secret(left) or labels_secret(right))
         start = len(self.found)
-        for key in sorted(keys):
-            old, new = left.get(key), right.get(key)
-            new_unknown = unknowns.get(key)
-            if not new_unknown and type(old) is str and old == new:
-                continue  # the commonest member of all: an unchanged text
+        changed = [
+            key
+            for key in keys
+            if (old := left.get(key)) != (new := right.get(key))
+            or key in unknowns
+            or (type(old) is not str and not _same(old, new))
+        ]
+        changed.sort()
+        for key in changed:
             self.compare(
                 f"{path}/{_escape(key)}",
                 (*names, key),
-                old,
-                new,
-                new_unknown,
+                left.get(key),
+                right.get(key),
+                unknowns.get(key),
                 left_marks.get(key) or (labelled and key in LABELLED),
                 right_marks.get(key),
             )

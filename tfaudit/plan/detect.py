@@ -65,6 +65,8 @@ def detect_keys(keys: Collection[str]) -> Kind:
         return Kind.BOOKMARK
     if "encrypted_data" in keys:
         return Kind.ENCRYPTED
+    if "resource_changes" in keys:
+        return Kind.PLAN
     if "format_version" in keys:
         if "values" in keys and _PLAN_KEYS.isdisjoint(keys):
             return Kind.STATE

@@ -65,7 +65,7 @@ def is_marked(*marks: msgspec.Raw) -> bool:
 def names_a_secret(raw: bytes) -> bool:
     """Return False only if the JSON text ``raw`` can't have a member with the name of a secret; it is quick."""
     low = raw.lower()
-    return any(map(low.__contains__, (b"passw", b"secret", b"token", b"_key", b"credential", b"passphrase")))
+    return any(map(low.__contains__, (b"pass", b"secret", b"token", b"_key", b"credential")))
 
 
 def in_change(change: Mapping[str, Json], names: NameRules, resource_type: str) -> Iterator[str]:

@@ -149,7 +149,8 @@ def read_plan(data: Buffer, *, redactor: Redactor | None = None, personal: Calla
 
 
 def _plan(members: dict[str, msgspec.Raw], redactor: Redactor, personal: Callable[[str], bool]) -> Plan:
-    format_version = _scalar(members, "format_version", str)
+    # A remote platform's redacted plan has the same shape under another key.
+    format_version = _scalar(members, "format_version", str) or _scalar(members, "plan_format_version", str)
     _check_format(format_version)
     changes = _array(members, "resource_changes")
     drift = _array(members, "resource_drift")
@@ -260,8 +261,8 @@ class _Survey:
 def _check_format(version: str | None) -> None:
     major = (version or "").split(".")[0]
     if major not in ("0", "1"):
-        shown = repr(version[:32]) if version else "without a number"
-        raise InputError(f"plan JSON format {shown} is not known", hint="tfaudit reads formats 0.1 to 1.x")
+        said = f"has the unknown format {version[:32]!r}" if version else "has no format_version"
+        raise InputError(f"{_WHAT} {said}", hint="tfaudit reads formats 0.1 to 1.x")
 
 
 def _has(members: dict[str, msgspec.Raw], key: str) -> bool:

@@ -20,6 +20,9 @@ from tfaudit.plan.names import LABELLED, NameRules, labels_secret
 from tfaudit.plan.secrets import MASK, KnownSecrets
 
 _MAX_NESTED_JSON: Final = 4
+_TOO_SHORT: Final = 10
+"""A quoted text below this holds neither a known secret (eight characters) nor a name with a value."""
+
 _KEY: Final = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
 _text_encoder: Final = msgspec.json.Encoder(order="sorted")
 
@@ -44,6 +47,8 @@ class Redactor:
 
     def suspects(self, text: bytes) -> bool:
         """Return False only if the JSON ``text`` of a value, its own name aside, can hold nothing to redact."""
+        if len(text) < _TOO_SHORT and not self.names.custom:
+            return False
         return self.names.custom or tokens.may_hold_one(text) or (bool(self.secrets) and self.secrets.occur_in(text))
 
     def text(self, text: str) -> str:
@@ -52,7 +57,7 @@ class Redactor:
 
     def address(self, address: str) -> str:
         """Return a resource address without the secrets in its instance keys; labels from the source stay."""
-        if '["' not in address:
+        if '["' not in address or not (tokens.may_hold_one(address.encode()) or self._recurs(address)):
             return address
         return _KEY.sub(lambda key: f'["{self._key(key[1])}"]', address)
 
@@ -121,6 +126,9 @@ class Redactor:
         except (InputError, UnicodeEncodeError, RecursionError):
             return None
         return Redacted(_text_encoder.encode(result.value).decode(), True) if result.touched else Redacted(text, False)
+
+    def _recurs(self, text: str) -> bool:
+        return bool(self.secrets) and self.secrets.occur_in(text.encode("utf-8", "surrogatepass"))
 
     def _key(self, text: str) -> str:
         return tokens.mask(self.secrets.mask(text) if self.secrets else text)
