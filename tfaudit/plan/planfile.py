@@ -43,13 +43,14 @@ class PlanFile:
     """Why lineage and serial are missing; None where they are there."""
 
 
-def read_plan_file(path: Path | str) -> PlanFile:
-    """Return what the plan file at ``path`` (also ``/proc/self/fd/N``) gives away.
+def read_plan_file(place: Path | str | int) -> PlanFile:
+    """Return what the plan file at ``place`` (a path, or an open file descriptor, left open) gives away.
 
     Nothing is raised: what can't be read is said in ``problem``.
     """
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - a Path would resolve /proc/self/fd
+        with open(place, "rb", closefd=not isinstance(place, int)) as file:
+            file.seek(0)
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 return PlanFile(kind="unknown", problem="not a regular file")
