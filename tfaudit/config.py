@@ -20,7 +20,7 @@ FILE_NAME: Final = "tfaudit.toml"
 MAX_FILE_BYTES: Final = 1_000_000
 OnLedgerFailure = Literal["stop", "spool"]
 
-_TOP: Final = ("ledger", "working", "stack", "writer", "engine", "on_ledger_failure", "genesis")
+_TOP: Final = ("ledger", "working", "stack", "writer", "on_ledger_failure", "genesis")
 _TABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "signer": ("record", "log", "second"),
     "capture": ("redact", "keep"),
@@ -50,8 +50,6 @@ class Config:
     """The stack's name, with ``{path}`` and ``{workspace}`` filled in by the run; None: derived from the repository."""
     writer: str | None
     """The prefix under ``records/`` that this role writes to; None: derived from where the run takes place."""
-    engine: str | None
-    """Name or path of the engine; None: looked for on PATH."""
     on_ledger_failure: OnLedgerFailure
     """Whether an apply stops (default) or goes on with its record in the spool when the ledger is away."""
     genesis: str | None
@@ -122,7 +120,6 @@ def load(
         spool=Path(_location(environ.get("TFAUDIT_SPOOL") or str(root / ".tfaudit/spool"), cwd)),
         stack=text.top("stack"),
         writer=writer,
-        engine=text.top("engine"),
         on_ledger_failure=cast(OnLedgerFailure, failure),
         genesis=genesis,
         signer_record=_key(text.nested("signer", "record") or "file:.tfaudit/keys/record.pem", root),

@@ -1,0 +1,154 @@
+"""Which of tfaudit's two faces is asked for: a command of the engine to run under audit, or a verb of its own?"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from tfaudit.cli.output import say
+from tfaudit.errors import InternalError, TfauditError, UsageError
+
+VERBS: Final = frozenset(
+    {
+        "demo",
+        "doctor",
+        "export",
+        "history",
+        "inspect",
+        "keys",
+        "log",
+        "recover",
+        "sequence",
+        "setup",
+        "verify",
+    }
+)
+_VALUES: Final = ("config", "ledger", "working", "reason", "ticket")
+
+
+@dataclass(slots=True)
+class Options:
+    """tfaudit's own options, from the command line or ``TFAUDIT_*``."""
+
+    config: str | None = None
+    ledger: str | None = None
+    working: str | None = None
+    reason: str | None = None
+    ticket: str | None = None
+    verbose: bool = False
+
+
+def main(argv: Sequence[str], *, shim: str | None) -> int:
+    """Run one command line (without the program's name) and return its exit code.
+
+    ``shim`` is the engine's name that tfaudit was called by, or None. This is the one place that turns an unforeseen
+    exception into a message: exit code 70, no traceback unless ``TFAUDIT_DEBUG`` is set.
+    """
+    try:
+        return _dispatch(list(argv), shim)
+    except TfauditError as error:
+        say(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        say("interrupted")
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone; Python must not complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("TFAUDIT_DEBUG"):
+            raise
+        # The text of a foreign exception may hold a value: only its kind is said.
+        say(f"internal error: {type(error).__name__} (set TFAUDIT_DEBUG=1 for the traceback, and report it)")
+        return InternalError.exit_code
+
+
+def _dispatch(argv: list[str], shim: str | None) -> int:
+    options, rest = (Options(), argv) if shim else split_options(argv)
+    _complete(options, os.environ)
+    if not shim and (not rest or rest[0] in VERBS or rest[0] in ("--help", "-h", "--version")):
+        from tfaudit.cli.verbs import run_verb
+
+        return run_verb(rest, options)
+    if not shim and rest[0].startswith("--"):
+        raise UsageError(f"unknown option {rest[0]}", hint="tfaudit --help lists the options")
+    return _run_engine_command(rest, options, shim)
+
+
+def split_options(argv: Sequence[str]) -> tuple[Options, list[str]]:
+    """Return tfaudit's own options, which stand before the command, and what follows them.
+
+    Raises :class:`UsageError` for an option without its value.
+    """
+    options = Options()
+    position = 0
+    while position < len(argv):
+        name, equals, value = argv[position].partition("=")
+        if name in ("-v", "--verbose") and not equals:
+            options.verbose = True
+        elif name.removeprefix("--") in _VALUES and name.startswith("--"):
+            if not equals:
+                position += 1
+                if position >= len(argv):
+                    raise UsageError(f"{name} needs a value")
+                value = argv[position]
+            setattr(options, name.removeprefix("--"), value)
+        else:
+            break
+        position += 1
+    return options, list(argv[position:])
+
+
+def _complete(options: Options, environ: os._Environ[str]) -> None:
+    options.reason = options.reason or environ.get("TFAUDIT_REASON") or None
+    options.ticket = options.ticket or environ.get("TFAUDIT_TICKET") or None
+    options.verbose = options.verbose or environ.get("TFAUDIT_VERBOSE") in ("1", "true")
+
+
+def _run_engine_command(rest: list[str], options: Options, shim: str | None) -> int:
+    """Run an engine's command under audit."""
+    from tfaudit import config
+    from tfaudit.engine import argv, backend, brand, find, handover
+    from tfaudit.engine.workdir import Workdir
+    from tfaudit.runs.pipeline import execute
+    from tfaudit.runs.run import Run, World, new_run_id, no_step
+
+    environ, cwd = dict(os.environ), Path.cwd()
+    invocation = argv.parse(rest, environ)
+    workdir = Workdir.of(invocation, environ, cwd)
+    if invocation.role is argv.Role.PASS or (
+        invocation.role is argv.Role.INIT and not backend.init_changes_backend(invocation, workdir)
+    ):
+        handover.become(rest, environ, name=shim, own=find.own_path())
+    world = World(environ=environ, cwd=cwd, clock=lambda: datetime.now(UTC), entropy=os.urandom, say=say, step=no_step)
+    command = find.command(environ, name=shim, own=find.own_path())
+    run = Run(
+        run_id=new_run_id(world),
+        world=world,
+        config=config.load(
+            cwd=workdir.root,
+            environ=environ,
+            config_file=_from(cwd, options.config),
+            ledger=_from(cwd, options.ledger),
+            working=_from(cwd, options.working),
+        ),
+        invocation=invocation,
+        workdir=workdir,
+        engine=brand.identify(command, environ, cache=brand.default_cache(environ)),
+        started=world.clock(),
+        reason=options.reason,
+        ticket=options.ticket,
+        verbose=options.verbose,
+    )
+    return execute(run)
+
+
+def _from(cwd: Path, given: str | None) -> str | None:
+    """Return a path given on the command line as seen from where the user stands, whatever ``-chdir`` says."""
+    return given if given is None or "://" in given else str(cwd / given)

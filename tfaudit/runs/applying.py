@@ -1,0 +1,166 @@
+"""How is exactly the planned change applied, shown as the engine would show it, and followed change by change?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tfaudit.engine import brand, process
+from tfaudit.engine.argv import Call, apply_call
+from tfaudit.engine.human import JsonFilter, Options, Piece, Renderer
+from tfaudit.engine.process import Ended
+from tfaudit.plan.outcome import OutcomeTracker, RunOutcome
+from tfaudit.runs import planning, state
+from tfaudit.runs.facts import StateId, Status
+from tfaudit.runs.stage import Stage, View
+
+if TYPE_CHECKING:
+    from tfaudit.runs.intents import Intent
+    from tfaudit.runs.planning import Planned
+    from tfaudit.runs.run import Run
+
+FIRST_STREAMING: Final = (0, 15, 3)
+"""The first Terraform whose ``apply`` has ``-json``."""
+ERRORED_STATE: Final = "errored.tfstate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What came of an apply."""
+
+    ended: Ended
+    outcome: RunOutcome
+    status: Status
+    started: datetime
+    finished: datetime
+    before: StateId | None
+    after: StateId | None
+    errored_state: bool
+    """The engine could not store the state and left it in the working directory."""
+
+
+def apply(stage: Stage, planned: Planned, intent: Intent, view: View) -> Applied:
+    """Apply the plan in the stage's scratch and return what came of it. ``view`` is how the plan was shown."""
+    run = stage.run
+    leftover = run.workdir.root / ERRORED_STATE
+    started, stale = run.world.clock(), _modified(leftover)
+    tracker = OutcomeTracker(intent.index, intent.redactor)
+    ended = _run(stage, planned, tracker, view)
+    run.world.step("applied")
+    after = state.current(run, stage.relay, after=True)
+    outcome = tracker.finish(exit_code=ended.code, serial_rose=state.rose(planned.before, after))
+    return Applied(
+        ended=ended,
+        outcome=outcome,
+        status=_status(ended, outcome),
+        started=started,
+        finished=run.world.clock(),
+        before=planned.before,
+        after=after,
+        errored_state=_modified(leftover) != stale,
+    )
+
+
+def _run(stage: Stage, planned: Planned, tracker: OutcomeTracker, view: View) -> Ended:
+    """Run the engine's apply in the way that it and the user's options allow."""
+    run, path = stage.run, stage.scratch.path
+    again = planned.variables.again(run.invocation.variables) if planned.variables else frozenset()
+
+    def call(*, json: bool, json_into: str | None = None) -> Call:
+        return apply_call(
+            run.invocation, run.world.environ, plan_file=path, json=json, json_into=json_into, ephemeral=again
+        )
+
+    if view.json:
+        return _in_lines(stage, call(json=True), _as_json(stage, tracker, view.joined))
+    cache = brand.default_cache(run.world.environ)
+    if run.engine.brand == "opentofu" and brand.json_into(run.engine, run.world.environ, cache=cache):
+        with closing(process.SideStream(tracker.feed)) as side:
+            return _as_it_is(stage, call(json=False, json_into=side.path), side)
+    if run.engine.brand == "terraform" and _version(run) < FIRST_STREAMING:
+        return _as_it_is(stage, call(json=False), None)
+    renderer = Renderer(_options(stage, planned, view))
+    ended = _in_lines(stage, call(json=True), _rendered(stage, tracker, renderer))
+    _put(stage, renderer.close())
+    return ended
+
+
+def _as_it_is(stage: Stage, call: Call, side: process.SideStream | None) -> Ended:
+    """Run an apply that shows its own human output."""
+    return process.run_human(
+        stage.run.engine.command,
+        call,
+        relay=stage.relay,
+        stdin=stage.stdin,
+        pass_fds=stage.scratch.fds,
+        side=side,
+    )
+
+
+def _in_lines(stage: Stage, call: Call, on_line: Callable[[bytes], None]) -> Ended:
+    return process.run_lines(
+        stage.run.engine.command, call, relay=stage.relay, on_line=on_line, pass_fds=stage.scratch.fds
+    )
+
+
+def _as_json(stage: Stage, tracker: OutcomeTracker, joined: JsonFilter | None) -> Callable[[bytes], None]:
+    """For the user's own ``-json``: a saved plan's stream is shown as it is, else it goes on from the plan's."""
+
+    def show(line: bytes) -> None:
+        tracker.feed(line)
+        stage.screen.out.write(b"".join(joined.apply(line)) if joined else line + b"\n")
+
+    return show
+
+
+def _rendered(stage: Stage, tracker: OutcomeTracker, renderer: Renderer) -> Callable[[bytes], None]:
+    def show(line: bytes) -> None:
+        tracker.feed(line)
+        _put(stage, renderer.feed(line))
+
+    return show
+
+
+def _put(stage: Stage, pieces: list[Piece]) -> None:
+    for piece in pieces:
+        (stage.screen.out if piece.stream == "stdout" else stage.screen.err).write(piece.data)
+
+
+def _options(stage: Stage, planned: Planned, view: View) -> Options:
+    screen = stage.screen
+    return Options(
+        brand=screen.brand,
+        colour=screen.colour,
+        width=screen.width,
+        error_width=screen.error_width,
+        destroy=stage.run.invocation.command == "destroy",
+        compact_warnings=screen.compact_warnings,
+        state_out=stage.run.invocation.value("state-out"),
+        held=view.text.held if view.text else (),
+        told=view.text.told if view.text else (),
+        imports=planning.import_labels(planned.plan) if planned.plan else (),
+    )
+
+
+def _version(run: Run) -> tuple[int, ...]:
+    parts = run.engine.version.split("-")[0].split(".")
+    return tuple(int(part) for part in parts if part.isdigit())
+
+
+def _modified(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _status(ended: Ended, outcome: RunOutcome) -> Status:
+    if ended.signal is not None:
+        return "killed"
+    if ended.code == 0:
+        return "applied"
+    return "interrupted" if ended.interrupts or outcome.interrupted else "errored"

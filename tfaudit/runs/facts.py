@@ -1,0 +1,129 @@
+"""What a record says about a run besides its events: one function for each part of the predicate, all pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal
+
+from tfaudit import __version__
+from tfaudit.engine.argv import Invocation
+from tfaudit.engine.brand import Engine
+from tfaudit.identity.git import Repository
+
+if TYPE_CHECKING:
+    from tfaudit.plan.parse import Plan
+
+Capture = Literal["full", "partial", "none"]
+Status = Literal[
+    "planned", "applied", "errored", "interrupted", "killed", "declined", "not-started", "succeeded", "unknown"
+]
+NOT_GATED: Final[Mapping[str, object]] = {"decision": "not-gated", "reasons": []}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateId:
+    """Which version of which state: absent where there is none yet or it could not be read."""
+
+    lineage: str
+    serial: int
+
+    def to_json(self) -> dict[str, object]:
+        """Return ``{lineage, serial}``."""
+        return {"lineage": self.lineage, "serial": self.serial}
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a time as RFC 3339 in UTC with milliseconds."""
+    utc = moment.astimezone(UTC)
+    return utc.strftime("%Y-%m-%dT%H:%M:%S.") + f"{utc.microsecond // 1000:03d}Z"
+
+
+def tool() -> dict[str, object]:
+    """Return what wrote the record."""
+    return {"version": __version__}
+
+
+def engine(found: Engine, digest: str | None) -> dict[str, object]:
+    """Return the engine's brand, version and, where it is one binary, its SHA-256."""
+    described: dict[str, object] = {"brand": found.brand, "version": found.version}
+    if digest is not None:
+        described["sha256"] = digest
+    return described
+
+
+def command(invocation: Invocation) -> dict[str, object]:
+    """Return the command's name and what of its line may be recorded: option names, values only where harmless."""
+    described: dict[str, object] = {"name": invocation.command, "options": list(invocation.options())}
+    arguments = invocation.arguments()
+    if arguments:
+        described["arguments"] = list(arguments)
+    return described
+
+
+def source(repository: Repository | None) -> dict[str, object] | None:
+    """Return repository, path and commit; the commit's author is personal and belongs to the actor's evidence."""
+    if repository is None or repository.commit is None:
+        return None
+    described: dict[str, object] = {"commit": repository.commit, "path": repository.path}
+    if repository.remote:
+        described["repository"] = repository.remote
+    if repository.dirty is not None:
+        described["dirty"] = repository.dirty
+    return described
+
+
+def state(key: str | None, before: StateId | None, after: StateId | None = None) -> dict[str, object] | None:
+    """Return the state's key and its versions around the run; None where the state can't be told."""
+    if key is None:
+        return None
+    described: dict[str, object] = {"key": key}
+    if before is not None:
+        described["before"] = before.to_json()
+    if after is not None:
+        described["after"] = after.to_json()
+    return described
+
+
+def plan(sha256: str, parsed: Plan | None) -> dict[str, object]:
+    """Return what identifies a plan: the digest of its file, and, where it could be shown, what it says of itself."""
+    described: dict[str, object] = {"sha256": sha256}
+    if parsed is None:
+        return described
+    described["format_version"] = parsed.format_version
+    for name in ("engine_version", "timestamp", "applyable", "complete", "errored"):
+        value = getattr(parsed, name)
+        if value is not None:
+            described[name] = value
+    described["counts"] = {
+        field: n for field in parsed.counts.__struct_fields__ if (n := getattr(parsed.counts, field))
+    }
+    return described
+
+
+def result(
+    status: Status,
+    *,
+    exit_code: int,
+    signal: int | None = None,
+    started: datetime,
+    ended: datetime,
+    counts: Mapping[str, int] | None = None,
+    errored_state: bool = False,
+) -> dict[str, object]:
+    """Return what came of the run as a whole."""
+    described: dict[str, object] = {
+        "status": status,
+        "exit_code": exit_code,
+        "started": timestamp(started),
+        "elapsed_ms": max(0, round((ended - started).total_seconds() * 1000)),
+    }
+    if signal is not None:
+        described["signal"] = signal
+    if counts:
+        described["counts"] = dict(counts)
+    if errored_state:
+        # The engine could not save the state where it belongs and left it in the working directory.
+        described["errored_tfstate"] = True
+    return described

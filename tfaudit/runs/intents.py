@@ -1,0 +1,125 @@
+"""What do the plan, intent and outcome records of a run hold?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tfaudit.events.build import plan_events
+from tfaudit.events.index import ChangeIndex
+from tfaudit.events.lines import LineWriter
+from tfaudit.runs import facts
+from tfaudit.runs.facts import Status
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tfaudit.engine.process import Ended
+    from tfaudit.events.model import EventLine
+    from tfaudit.ledger.draft import Draft
+    from tfaudit.plan.redact import Redactor
+    from tfaudit.plan.source import SourceMap
+    from tfaudit.runs.applying import Applied
+    from tfaudit.runs.planning import Planned
+    from tfaudit.runs.recording import Recorder
+    from tfaudit.runs.stage import Stage
+
+SOURCE_WAIT_SECONDS = 3.0
+"""How long a record waits for the places in the configuration: they are worth having, not worth waiting for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """An intent record, and what the outcome needs of it."""
+
+    record_id: str
+    index: ChangeIndex
+    redactor: Redactor
+
+
+def write_plan(
+    stage: Stage, recorder: Recorder, planned: Planned, *, status: Status, ended: Ended, started: datetime
+) -> None:
+    """Append the record of a plan, or of an apply that ended before anything could change."""
+    run = stage.run
+    own: dict[str, object] = {
+        "capture": planned.capture,
+        "decision": dict(facts.NOT_GATED),
+        "result": facts.result(
+            status, exit_code=ended.code, signal=ended.signal, started=started, ended=run.world.clock()
+        ),
+        **_plan_facts(recorder, planned),
+    }
+    recorder.write("plan", own, lambda draft: _changes(stage, planned, draft), plan_sha256=planned.sha256)
+
+
+def write_intent(stage: Stage, recorder: Recorder, planned: Planned) -> Intent:
+    """Append the intent: from its place in the log on, the changes may happen.
+
+    Raises :class:`LedgerError` when it is not durable; with ``on_ledger_failure = "spool"`` the spool is enough.
+    """
+    index = ChangeIndex()
+    own: dict[str, object] = {
+        "capture": planned.capture,
+        "decision": dict(facts.NOT_GATED),
+        **_plan_facts(recorder, planned),
+    }
+    record_id = recorder.write(
+        "intent",
+        own,
+        lambda draft: _changes(stage, planned, draft),
+        seen=lambda event_id, line: index.add(event_id, line.line, line.disclosure),
+        plan_sha256=planned.sha256,
+        on_failure="spool" if stage.run.config.on_ledger_failure == "spool" else "raise",
+    )
+    return Intent(record_id=record_id, index=index, redactor=planned.redactor)
+
+
+def write_outcome(stage: Stage, recorder: Recorder, planned: Planned, intent: Intent, applied: Applied) -> None:
+    """Append what came of it. Where the ledger is away the record waits in the spool: it must not be lost."""
+    own: dict[str, object] = {
+        "capture": planned.capture,
+        "intent": intent.record_id,
+        "state": facts.state(recorder.state_key, applied.before, applied.after),
+        "result": facts.result(
+            applied.status,
+            exit_code=applied.ended.code,
+            signal=applied.ended.signal,
+            started=applied.started,
+            ended=applied.finished,
+            counts=applied.outcome.counts,
+            errored_state=applied.errored_state,
+        ),
+    }
+    recorder.write(
+        "outcome",
+        own,
+        lambda draft: _outcomes(stage, applied, draft),
+        plan_sha256=planned.sha256,
+        on_failure="spool",
+    )
+
+
+def _plan_facts(recorder: Recorder, planned: Planned) -> dict[str, object]:
+    found: dict[str, object] = {"state": facts.state(recorder.state_key, planned.before)}
+    if planned.sha256 is not None:
+        found["plan"] = facts.plan(planned.sha256, planned.plan)
+    return found
+
+
+def _changes(stage: Stage, planned: Planned, draft: Draft) -> Iterator[EventLine]:
+    if planned.plan is None:
+        return iter(())
+    sources: SourceMap | None = stage.scan.result(SOURCE_WAIT_SECONDS) if planned.plan.size else None
+    return plan_events(planned.plan, record_id=draft.record_id, entropy=stage.run.world.entropy, sources=sources)
+
+
+def _outcomes(stage: Stage, applied: Applied, draft: Draft) -> Iterator[EventLine]:
+    writer = LineWriter(draft.record_id, stage.run.world.entropy)
+    for outcome in applied.outcome.outcomes:
+        yield writer.outcome(outcome)
+    for diagnostic in applied.outcome.diagnostics:
+        yield writer.diagnostic(diagnostic)
+    if applied.outcome.unplanned:
+        yield writer.note("unplanned", addresses=list(applied.outcome.unplanned))

@@ -1,0 +1,123 @@
+"""What is recorded of a command that can't be looked into: a remote run, or one without a machine-readable stream.
+
+Such a command runs as typed, on the user's own terminal. Its records hold the command, the exit code and the state's
+version before and after, and say ``capture: partial``. An intent goes before it all the same, so that a command that
+was killed leaves a trace.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tfaudit.engine import process
+from tfaudit.engine.argv import Role, typed_call
+from tfaudit.errors import ConfigError, InputError, LedgerError
+from tfaudit.plan.planfile import read_plan_file
+from tfaudit.runs import facts, planning, state, summary
+from tfaudit.runs.ready import get_ready
+from tfaudit.runs.recording import Recorder
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tfaudit.engine.process import Ended
+    from tfaudit.engine.signals import Relay
+    from tfaudit.plan.planfile import PlanFile
+    from tfaudit.runs.facts import Status
+    from tfaudit.runs.run import Run
+
+_REMOTE: Final = ("remote", "cloud")
+
+
+def is_remote(run: Run) -> bool:
+    """Whether the engine's operations may take place elsewhere, so that no plan of theirs can be looked into."""
+    backend = run.workdir.backend()
+    return backend is not None and backend.type in _REMOTE
+
+
+def plan(run: Run, relay: Relay) -> int:
+    """Run a remote plan as typed and record what can be told of it."""
+    started = run.world.clock()
+    ended = process.run_inherit(run.engine.command, typed_call(run.invocation, run.world.environ), relay=relay)
+    try:
+        recorder = Recorder(run, get_ready(run), planning.redactor(run))
+        out = run.invocation.out
+        bookmark = _described(read_plan_file(run.workdir.root / out)) if out else None
+        own: dict[str, object] = {
+            "capture": "partial",
+            "decision": dict(facts.NOT_GATED),
+            "result": _result(run, ended, "planned" if ended.code in (0, 2) else _failed(ended), started),
+            "state": facts.state(recorder.state_key, None),
+        }
+        if bookmark is not None:
+            own["remote"] = bookmark
+        recorder.write("plan", own)
+    except (LedgerError, ConfigError, InputError) as error:
+        run.world.say(f"this plan is not recorded: {error}")
+    else:
+        summary.tell(run, recorder, "a remote plan, not looked into", "planned")
+    return ended.code
+
+
+def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
+    """Run a command as typed between an intent and a record of what came of it; return its exit code.
+
+    ``remote`` is the bookmark of a remote plan that is applied. Raises what keeps the intent from being recorded:
+    then nothing was run.
+    """
+    ready = get_ready(run)
+    recorder = Recorder(run, ready, planning.redactor(run))
+    before = state.current(run, relay)
+    remembered: dict[str, object] = {"capture": "partial", "decision": dict(facts.NOT_GATED)}
+    described = _described(remote)
+    if described is not None:
+        remembered["remote"] = described
+    run.world.step("intent")
+    intent = recorder.write(
+        "intent",
+        {**remembered, "state": facts.state(recorder.state_key, before)},
+        on_failure="spool" if run.config.on_ledger_failure == "spool" else "raise",
+    )
+    backend = run.workdir.backend()
+    started = run.world.clock()
+    run.world.step("apply")
+    ended = process.run_inherit(run.engine.command, typed_call(run.invocation, run.world.environ), relay=relay)
+    run.world.step("applied")
+    if run.invocation.role is Role.INIT and run.workdir.backend() != backend:
+        remembered["backend_changed"] = True
+    after = state.current(run, relay, after=True)
+    status: Status = "succeeded" if ended.code == 0 else _failed(ended)
+    closing = {
+        **remembered,
+        "intent": intent,
+        "state": facts.state(recorder.state_key, before, after),
+        "result": _result(run, ended, status, started),
+    }
+    kind = "outcome" if run.invocation.role is Role.APPLY else "operation"
+    run.world.step("outcome")
+    recorder.write(kind, closing, on_failure="spool")
+    summary.tell(run, recorder, run.invocation.command, status)
+    return ended.code or (LedgerError.exit_code if recorder.spooled is not None else 0)
+
+
+def read(run: Run, relay: Relay) -> int:
+    """Record that a command reads what may be secret, then run it; a ledger that is away stops it."""
+    recorder = Recorder(run, get_ready(run), planning.redactor(run))
+    recorder.write("access", {"capture": "none", "state": facts.state(recorder.state_key, None)})
+    return process.run_inherit(run.engine.command, typed_call(run.invocation, run.world.environ), relay=relay).code
+
+
+def _result(run: Run, ended: Ended, status: Status, started: datetime) -> dict[str, object]:
+    return facts.result(status, exit_code=ended.code, signal=ended.signal, started=started, ended=run.world.clock())
+
+
+def _failed(ended: Ended) -> Status:
+    if ended.signal is not None:
+        return "killed"
+    return "interrupted" if ended.interrupts else "errored"
+
+
+def _described(file: PlanFile | None) -> dict[str, object] | None:
+    if file is None or file.run_id is None:
+        return None
+    return {"run_id": file.run_id, "hostname": file.hostname}

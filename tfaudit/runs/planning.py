@@ -1,0 +1,173 @@
+"""What will the apply change: the engine's plan file, looked into before anybody is asked or anything is done."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from tfaudit.engine import process, variables
+from tfaudit.engine.argv import show_call
+from tfaudit.engine.human import import_label
+from tfaudit.engine.process import Ended
+from tfaudit.engine.scratch import Scratch
+from tfaudit.engine.variables import Variables
+from tfaudit.engine.workdir import Backend
+from tfaudit.errors import InputError, TfauditError
+from tfaudit.plan.names import NameRules
+from tfaudit.plan.parse import MAX_SIZE, Plan, read_plan
+from tfaudit.plan.planfile import PlanFile, read_plan_file
+from tfaudit.plan.redact import Redactor
+from tfaudit.plan.secrets import KnownSecrets
+from tfaudit.runs.facts import Capture, StateId
+from tfaudit.runs.run import Run
+from tfaudit.runs.stage import Stage
+
+_SECRET_VARIABLES: Final = ("TF_VAR_", "TF_TOKEN_", "TF_ENCRYPTION")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan file and what could be learned from it."""
+
+    sha256: str | None
+    """Of the plan file; None when the engine wrote none."""
+    file: PlanFile | None
+    plan: Plan | None
+    """None when there is no plan file, or when the engine could not show it."""
+    problem: str | None
+    """Why ``plan`` is None although there is a file."""
+    variables: Variables | None = None
+    """The root module's variables, as the plan file knows them; None where it can't be looked into."""
+    redactor: Redactor
+    """Knows this plan's secrets, where there is one: to be used for all that is recorded from here on."""
+
+    @property
+    def applyable(self) -> bool:
+        """Whether there is anything to apply. Engines that don't say ask whenever a plan changes anything."""
+        if self.plan is None:
+            return False
+        return self.plan.counts.listed if self.plan.applyable is None else self.plan.applyable
+
+    @property
+    def holds_changes(self) -> bool:
+        """Whether the plan holds changes of resources or outputs, if only no-ops."""
+        if self.plan is None:
+            return False
+        return self.plan.counts.listed or self.plan.counts.no_op > 0
+
+    @property
+    def capture(self) -> Capture:
+        """How much of the plan the record can hold."""
+        if self.plan is not None:
+            return "full"
+        return "none" if self.sha256 is None else "partial"
+
+    @property
+    def before(self) -> StateId | None:
+        """The state that the plan is tied to; lineage "" and serial 0 where there is none yet."""
+        if self.file is None or self.file.lineage is None or self.file.serial is None:
+            return None
+        return StateId(lineage=self.file.lineage, serial=self.file.serial)
+
+
+def redactor(run: Run) -> Redactor:
+    """Return what takes secrets out of all that this run records, before any plan is known."""
+    secrets = [value for name, value in run.world.environ.items() if name.startswith(_SECRET_VARIABLES)]
+    secrets += [value.partition("=")[2] for value in run.invocation.values("var")]
+    backend = run.workdir.backend()
+    if backend is not None:
+        secrets += _texts(backend)
+    return Redactor(secrets=KnownSecrets(secrets), names=NameRules(redact=run.config.redact, keep=run.config.keep))
+
+
+def _texts(backend: Backend) -> list[str]:
+    """Return the texts of a backend's configuration that no other part of it names: those that may be credentials."""
+    from tfaudit.runs import location
+
+    named = set(location.remote(backend.type, backend.config))
+    return [value for value in backend.config.values() if isinstance(value, str) and value not in named]
+
+
+def load(path: Path, scratch: Scratch) -> None:
+    """Copy a saved plan file into ``scratch`` and seal it: what is looked into is what will be applied.
+
+    Raises :class:`InputError` when it is missing or no file.
+    """
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as source:
+            if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+                raise InputError(f"the plan file {path} is not a file", hint="give the path that plan -out wrote")
+            with os.fdopen(os.dup(scratch.fd), "wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+    except IsADirectoryError as error:
+        raise InputError(f"the plan file {path} is a folder", hint="give the path that plan -out wrote") from error
+    except OSError as error:
+        raise InputError(f"the plan file {path} can't be read: {error.strerror}") from error
+    scratch.seal()
+
+
+def look_into(stage: Stage, known: Redactor) -> Planned:
+    """Return what the plan file in the stage's scratch says; the engine's JSON of it stays in memory.
+
+    Never raises for a plan that can't be shown: the caller decides whether to go on without.
+    """
+    run, scratch = stage.run, stage.scratch
+    if scratch.size == 0:
+        return Planned(sha256=None, file=None, plan=None, problem="the engine wrote no plan file", redactor=known)
+    sha256, file = scratch.digest(), read_plan_file(scratch.path)
+
+    def without(problem: str) -> Planned:
+        return Planned(sha256=sha256, file=file, plan=None, problem=problem, redactor=known)
+
+    if file.kind == "bookmark":
+        return without("it lies with the remote service")
+    shown = stage.stack.enter_context(Scratch("plan-json"))
+    call = show_call(run.invocation, run.world.environ, plan_file=scratch.path)
+    run.world.step("show")
+    try:
+        captured = process.capture(
+            run.engine.command, call, relay=stage.relay, limit=MAX_SIZE, into=shown.fd, pass_fds=scratch.fds
+        )
+        if captured.ended.code != 0:
+            return without(_reason(captured.ended))
+        plan = read_plan(_mapped(shown), redactor=known)
+    except TfauditError as error:
+        return without(str(error))
+    return Planned(
+        sha256=sha256,
+        file=file,
+        plan=plan,
+        problem=None,
+        variables=variables.read(scratch.fd),
+        redactor=plan.redactor,
+    )
+
+
+def _reason(ended: Ended) -> str:
+    how = f"was killed by signal {ended.signal}" if ended.signal else f"ended with {ended.code}"
+    return f"the engine's show -json {how}"
+
+
+def _mapped(shown: Scratch) -> memoryview:
+    """Return the JSON without copying it: it may be hundreds of megabytes. The plan keeps the map alive."""
+    if shown.size == 0:
+        raise InputError("the engine's show -json printed nothing")
+    return memoryview(mmap.mmap(shown.fd, 0, access=mmap.ACCESS_READ))
+
+
+def import_labels(plan: Plan) -> tuple[tuple[str, str], ...]:
+    """Return address and label of each import: the stream has no line for it, the human output does."""
+    if not plan.counts.imported:
+        return ()
+    return tuple(
+        (change.address, import_label(msgspec.json.decode(change.importing.text)))
+        for change in plan.resource_changes()
+        if change.importing is not None and change.importing.text is not None
+    )

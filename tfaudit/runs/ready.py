@@ -1,0 +1,109 @@
+"""What a run must know before its first record: its ledger, stack and actor, gathered while the engine plans."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from tfaudit.identity import environment, git, machine
+from tfaudit.identity.actor import Actor, combine
+from tfaudit.runs import location
+from tfaudit.runs.stack import stack_name, state_key
+
+if TYPE_CHECKING:
+    from tfaudit.identity.git import Repository
+    from tfaudit.ledger.log import Ledger
+    from tfaudit.runs.run import Run
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """All that the records of a run share."""
+
+    ledger: Ledger
+    stack: str
+    actor: Actor
+    repository: Repository | None
+    state_key: str | None
+    """None where the working directory has no initialised backend that could be told apart."""
+    engine_digest: str | None
+
+
+class Background(Generic[T]):
+    """A function that runs on a thread of its own; :meth:`result` waits for it and raises what it raised."""
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="ready", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._value = self._function()
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the result is asked for
+            self._error = error
+
+    def result(self) -> T:
+        """Return what the function returned."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+
+def get_ready(run: Run) -> Ready:
+    """Return what the records need; raises :class:`LedgerError` or :class:`ConfigError` when there can be no record."""
+    from tfaudit.engine import brand
+    from tfaudit.runs.ledgers import open_ledger
+
+    environ = run.world.environ
+    repository = git.read(run.workdir.root, environ)
+    stack = stack_name(
+        configured=run.config.stack,
+        repository=repository,
+        below_root=_below(run.workdir.root, run.config.root),
+        workspace=run.workdir.workspace,
+    )
+    evidence = [environment.recognise(environ), machine.operating_system_user()]
+    if repository is not None:
+        evidence.append(repository.evidence())
+    ledger = open_ledger(run.config, run.world)
+    return Ready(
+        ledger=ledger,
+        stack=stack,
+        actor=combine(each for each in evidence if each is not None),
+        repository=repository,
+        state_key=_state_key(run, repository, stack, ledger.genesis.nonce),
+        engine_digest=brand.digest(run.engine, cache=brand.default_cache(environ)),
+    )
+
+
+def _below(folder: Path, root: Path) -> str:
+    try:
+        path = folder.relative_to(root).as_posix()
+    except ValueError:
+        return ""
+    return "" if path == "." else path
+
+
+def _state_key(run: Run, repository: Repository | None, stack: str, nonce: bytes) -> str | None:
+    backend = run.workdir.backend()
+    kind = backend.type if backend else "local"
+    state_path = run.workdir.state_path(run.invocation)
+    if state_path is not None:
+        root = repository.root if repository else run.config.root
+        # A relative path says nothing by itself: every repository has a terraform.tfstate.
+        place = (stack, *location.local(state_path, root))
+    elif backend is not None:
+        place = location.remote(backend.type, backend.config)
+        if not any(place):
+            place = (stack,)
+    else:
+        return None
+    return state_key(nonce=nonce, backend=kind, location=place, workspace=run.workdir.workspace)
