@@ -62,8 +62,7 @@ def new_record_id(milliseconds: int, entropy: Callable[[int], bytes]) -> str:
     """Return a fresh UUIDv7 of the given time; ``entropy(n)`` returns n random bytes."""
     random = int.from_bytes(entropy(10), "big")
     value = (milliseconds << 80) | 0x7 << 76 | (random >> 64 & 0xFFF) << 64 | 0b10 << 62 | random & (1 << 62) - 1
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    return unpack(value.to_bytes(16, "big"))
 
 
 def is_record_id(text: object) -> bool:
@@ -90,6 +89,12 @@ def first_id(milliseconds: int) -> str:
 def pack(record_id: str) -> bytes:
     """Return the 16 bytes of a record id; they sort as the texts do."""
     return bytes.fromhex(record_id.replace("-", ""))
+
+
+def unpack(packed: bytes) -> str:
+    """Return the text of a packed record id."""
+    digits = packed.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def packed_time(packed: bytes) -> int:
