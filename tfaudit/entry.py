@@ -23,7 +23,7 @@ _VALUE_OPTIONS = (
 )
 _FLAG_OPTIONS = ("--break-glass", "--seal", "--sealed", "-v", "--verbose")
 # fmt: off
-_VERBS = frozenset((
+VERBS = frozenset((
     "setup", "doctor", "keys", "demo", "approve", "reject", "gate", "log", "inspect", "history", "verify", "export",
     "pack", "deliver", "recover", "sequence", "config", "serve", "whoami", "prove", "verify-proof", "review", "retain",
     "erase",
@@ -36,8 +36,8 @@ def main() -> int:
     """Run tfaudit as its console script: replace this process by the engine, or return the exit code of a command."""
     argv = sys.argv[1:]
     shim = find.shim_name(sys.argv[0])
-    rest, config = (argv, None) if shim else _own_options(argv)
-    if _is_engines(rest, config, shim):
+    rest, config = (argv, None) if shim else own_options(argv)
+    if is_engines(rest, config, shim):
         return _become_engine(rest, shim)
     _open_standard_streams()
     from tfaudit.cli.main import main as cli
@@ -52,7 +52,7 @@ def _open_standard_streams() -> None:
     os.close(fd)
 
 
-def _own_options(argv: list[str]) -> tuple[list[str], str | None]:
+def own_options(argv: list[str]) -> tuple[list[str], str | None]:
     """Return what follows tfaudit's own options, and the value of ``--config``."""
     config = None
     position = 0
@@ -70,10 +70,10 @@ def _own_options(argv: list[str]) -> tuple[list[str], str | None]:
     return argv[position:], config
 
 
-def _is_engines(rest: list[str], config: str | None, shim: str | None) -> bool:
+def is_engines(rest: list[str], config: str | None, shim: str | None) -> bool:
     """Whether the engine alone is to run: a subcommand that isn't audited, or one that tfaudit doesn't know."""
     _, words = commands.split_chdir(rest)
-    if not shim and (not words or words[0] in _VERBS or words[0].startswith("--") or words[0] == "-h"):
+    if not shim and (not words or words[0] in VERBS or words[0].startswith("--") or words[0] == "-h"):
         # Two dashes are ours, and so is a mistyped option of ours: the engine spells its global options with one.
         return False
     _, role = commands.find(rest, os.environ)

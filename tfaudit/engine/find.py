@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 MARKER = "TFAUDIT_WRAPPER"
 NAMES = ("terraform", "tofu")
+_COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 _MAX_DEPTH = 16
 _MAX_SCRIPT = 64 * 1024
 
@@ -121,8 +122,24 @@ def _depth(environ: Mapping[str, str]) -> int:
 
 
 def marked(environ: Mapping[str, str], args: Sequence[str], *, own: str) -> dict[str, str]:
-    """Return ``environ`` with the marker of an engine that is started with ``args``: depth, their mark, own path."""
-    return {**environ, MARKER: f"{_depth(environ) + 1}:{_mark(args)}:{own}"}
+    """Return the environment of an engine that is started with ``args``: the marker is added, nothing else is new."""
+    marked = {**environ, MARKER: f"{_depth(environ) + 1}:{_mark(args)}:{own}"}
+    if environ.get("LC_CTYPE") in _COERCED and not _started_with("LC_CTYPE"):
+        del marked["LC_CTYPE"]
+    return marked
+
+
+def _started_with(name: str) -> bool:
+    """Whether a variable was in the environment that this process was started with; True where nobody knows.
+
+    In the C locale, Python puts an LC_CTYPE into its own environment (PEP 538). The engine and what it runs shall not
+    see that.
+    """
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            return f"\0{name}=".encode() in b"\0" + file.read()
+    except OSError:
+        return True
 
 
 def check_loop(environ: Mapping[str, str], args: Sequence[str]) -> None:
