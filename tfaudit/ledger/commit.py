@@ -194,6 +194,31 @@ def peek(raw: bytes) -> tuple[tuple[int, str] | None, int]:
     return _Lines(raw[:512].decode("ascii", "replace").split("\n")).start()
 
 
+def skim(raw: bytes) -> tuple[int, int, tuple[RecordLine, ...]]:
+    """Return (size before, time, records) of a commit known to be live, many times faster than :func:`parse`."""
+    reader = _Lines(raw[:512].decode("ascii", "replace").split("\n"))
+    _, size = reader.start()
+    time = ids.parse_time(reader.time(), what="commit time")
+    start = raw.find(b"\nrecord ")
+    if start < 0:
+        return size, time, ()
+    lines = raw[start + 1 : raw.find(b"\nfrontier ", start)].decode("ascii").split("\n")
+    return size, time, tuple([_known_record(line.split(" ")) for line in lines if line.startswith("record ")])
+
+
+def _known_record(fields: list[str]) -> RecordLine:
+    _, leaf, key, kind, refers, state = fields
+    _, writer, *_, name = key.split("/")
+    return RecordLine(
+        leaf=bytes.fromhex(leaf),
+        writer=writer,
+        record_id=name[:36],
+        kind=kind,
+        refers=None if refers == "-" else refers,
+        state=None if state == "-" else state,
+    )
+
+
 class _Lines:
     """The lines of a header, taken one after the other."""
 
@@ -207,6 +232,9 @@ class _Lines:
         previous = _previous(self._one("previous"))
         self._one("keys", 1)
         return previous, _number(self._one("size", 1)[0])
+
+    def time(self) -> str:
+        return self._one("time", 1)[0]
 
     def header(self) -> Header:
         if self._lines[0] != FORMAT:

@@ -1,0 +1,169 @@
+"""What does the log hold: entries newest first or in order, and each one's record, events and disclosures.
+
+What is read is checked on the way: commits by the hash that the next one names, a record's line 1 by its leaf, its
+event lines by their root. Whether the log as a whole is sound is for ``verify``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from tfaudit.errors import ConfigError, InputError, LedgerError, VerificationError
+from tfaudit.events import commitment
+from tfaudit.ledger import commit, genesis, head, ids, merkle, record
+from tfaudit.ledger.draft import MAX_EVENT
+from tfaudit.ledger.head import Head
+from tfaudit.ledger.store import read
+from tfaudit.signing.envelope import MAX_ENVELOPE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfaudit.events.commitment import Disclosure
+    from tfaudit.ledger.commit import RecordLine
+    from tfaudit.ledger.genesis import Genesis
+    from tfaudit.ledger.live import State
+    from tfaudit.ledger.record import Record
+    from tfaudit.ledger.store import Store, Working
+
+MAX_DISCLOSURE: Final = 64 << 20
+"""Bytes of one line of a disclosure file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """One record's place in the log."""
+
+    position: int
+    """The leaf's index."""
+    commit: int
+    time: int
+    """Of the commit that adopted it, milliseconds since the epoch."""
+    line: RecordLine
+
+
+class Reader:
+    """A ledger as one process reads it; :meth:`open` is the way in. It shows the log as it was then."""
+
+    def __init__(self, *, evidence: Store, working: Working, genesis: Genesis, state: State) -> None:
+        self.genesis = genesis
+        self.state = state
+        """The log's end: size, root, checkpoint, keys in force."""
+        self._evidence = evidence
+        self._working = working
+
+    @classmethod
+    def open(cls, *, evidence: Store, working: Working, genesis_digest: str | None) -> Reader:
+        """Return a reader of the ledger as it is now.
+
+        ``genesis_digest`` (``sha256:…``) is the trust anchor. Raises :class:`LedgerError` when there is no readable
+        ledger and :class:`ConfigError` when it is another than the anchor says.
+        """
+        raw = read(evidence, ids.GENESIS_KEY, limit=genesis.MAX_GENESIS + 1)
+        if raw is None:
+            raise LedgerError("there is no ledger in this place", hint="run `tfaudit setup`")
+        try:
+            start = genesis.parse(raw)
+        except InputError as error:
+            raise LedgerError(error.message) from error
+        if genesis_digest is not None and start.digest != genesis_digest:
+            raise ConfigError(f"this ledger's genesis is {start.digest}, not {genesis_digest}")
+        end = Head(evidence, start)
+        end.start_from(head.read_hint(working))
+        end.catch_up()
+        return cls(evidence=evidence, working=working, genesis=start, state=end.state)
+
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self.genesis.origin
+
+    def newest_first(self) -> Iterator[LogEntry]:
+        """Yield the entries from the end; :class:`VerificationError` where a commit is missing or altered."""
+        for number, raw in head.back_from(self._evidence, self.state.number, self.state.digest):
+            yield from reversed(_entries(number, raw))
+
+    def in_order(self, *, start: int = 0) -> Iterator[LogEntry]:
+        """Yield the entries from leaf index ``start`` on, in log order; errors as :meth:`newest_first`."""
+        # Backwards first, for the hashes; what is kept is a number and a digest a commit.
+        chain: list[tuple[int, bytes]] = []
+        for number, raw in head.back_from(self._evidence, self.state.number, self.state.digest):
+            chain.append((number, hashlib.sha256(raw).digest()))
+            if commit.peek(raw)[1] <= start:
+                break
+        for number, digest in reversed(chain):
+            again = read(self._evidence, ids.commit_key(number), limit=commit.MAX_COMMIT + 1)
+            if again is None or hashlib.sha256(again).digest() != digest:
+                raise VerificationError(f"commit {number} is missing or altered", hint="run `tfaudit verify`")
+            yield from (entry for entry in _entries(number, again) if entry.position >= start)
+
+    def find(self, record_id: str) -> LogEntry | None:
+        """Return the entry of a record id, or of the newest id that starts so; None where the log has none."""
+        wanted = f"/{record_id}".encode()
+        for number, raw in head.back_from(self._evidence, self.state.number, self.state.digest):
+            if wanted in raw:
+                for entry in reversed(_entries(number, raw)):
+                    if entry.line.record_id.startswith(record_id):
+                        return entry
+        return None
+
+    def record(self, line: RecordLine) -> Record:
+        """Return a record's statement; :class:`VerificationError` unless its line 1 is what the log's leaf says."""
+        with self._open(line) as stream:
+            return _first(stream, line)
+
+    def events(self, line: RecordLine) -> Iterator[tuple[int, bytes]]:
+        """Yield (number, event line without newline) from 1; memory does not grow with them.
+
+        Raises :class:`VerificationError` before the first for an altered line 1, and after the last where the lines
+        are not those that the record signs.
+        """
+        with self._open(line) as stream:
+            found = _first(stream, line)
+            tree = merkle.Growing()
+            for event in _lines(stream, MAX_EVENT, f"record {line.record_id}"):
+                tree.add(event)
+                yield tree.size, event
+            if (tree.size, tree.root()) != (found.event_count, found.event_root):
+                raise VerificationError(f"the events of record {line.record_id} are not those that it signs")
+
+    def disclosures(self, record_id: str) -> Iterator[Disclosure]:
+        """Yield what the working store discloses of a record, in file order; nothing where it holds no file.
+
+        Nothing is checked here: :func:`tfaudit.events.commitment.opens` tells whether a value is the one committed to.
+        Raises :class:`InputError` for a line out of form.
+        """
+        stream = self._working.open(ids.disclosure_key(record_id))
+        if stream is None:
+            return
+        with stream:
+            for line in _lines(stream, MAX_DISCLOSURE, f"disclosures of record {record_id}"):
+                yield commitment.decode_disclosure(line)
+
+    def _open(self, line: RecordLine) -> BinaryIO:
+        stream = self._evidence.open(line.key)
+        if stream is None:
+            raise VerificationError(f"record {line.record_id} is missing from the ledger", hint="run `tfaudit verify`")
+        return stream
+
+
+def _entries(number: int, raw: bytes) -> list[LogEntry]:
+    size, time, lines = commit.skim(raw)
+    return [LogEntry(position=size + at, commit=number, time=time, line=line) for at, line in enumerate(lines)]
+
+
+def _first(stream: BinaryIO, line: RecordLine) -> Record:
+    """Read line 1 and return it parsed, the stream standing at the first event line."""
+    content = stream.readline(MAX_ENVELOPE + 2)
+    if not content.endswith(b"\n") or merkle.leaf_hash(content[:-1]) != line.leaf:
+        raise VerificationError(f"record {line.record_id} is altered", hint="run `tfaudit verify`")
+    return record.parse(content[:-1])
+
+
+def _lines(stream: BinaryIO, limit: int, what: str) -> Iterator[bytes]:
+    while content := stream.readline(limit + 1):
+        if not content.endswith(b"\n"):
+            raise InputError(f"{what} has a line that does not end or is longer than {limit} bytes")
+        yield content[:-1]
