@@ -83,13 +83,11 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why the engine is expected to refuse the command line itself (see :func:`refused_call`)."""
+    """Why the engine is expected to refuse the command line itself."""
 
     reason: str
-    words: tuple[str, ...]
-    """The command line that makes it say so, the global options and the subcommand included."""
-    certain: bool
-    """Whether every engine refuses it; otherwise ``words`` hold GUARD, so that nothing can happen."""
+    probe: tuple[str, ...] | None
+    """A command line that is refused in any case, by GUARD if by nothing before it; None if the typed one surely is."""
     expand: bool = False
     """Whether the engine is to expand TF_CLI_ARGS itself."""
 
@@ -216,8 +214,8 @@ def parse(
 ) -> Invocation:
     """Return what the engine command line ``args`` (without a program name) means; never raises.
 
-    ``exists`` says whether the file of ``TF_CLI_CONFIG_FILE`` is there. A line that the engine would refuse has a
-    ``refusal``.
+    ``exists`` says whether the file of ``TF_CLI_CONFIG_FILE`` is there. A line that the engine will refuse, or that we
+    can't read, has a ``refusal``.
     """
     typed = tuple(args)
     chdir, rest = commands.split_chdir(list(args))
@@ -255,21 +253,19 @@ def _unsplittable(typed: tuple[str, ...], reason: str) -> Refusal:
     """The engine reports the variable before anything else; should it be able to split it, it meets the guard."""
     _, after = commands.subcommand(typed)
     guarded = (*typed[:after], GUARD, *typed[after:])
-    return Refusal(reason=f"TF_CLI_ARGS: {reason}", words=guarded, certain=False, expand=True)
+    return Refusal(reason=f"TF_CLI_ARGS: {reason}", probe=guarded, expand=True)
 
 
 def _checked(invocation: Invocation, expanded: list[str], parsed: flags.Parsed) -> Invocation:
     """Return the invocation with a refusal if the engine won't take it."""
     _, after = commands.subcommand(expanded)
-    where = () if invocation.chdir is None else (f"-chdir={invocation.chdir}",)
-    line = (*where, *expanded)
     if parsed.unread is not None:
         # Two guards: an option of an arity that we don't know may swallow one as its value.
         good = [flag.word() for flag in parsed.flags]
-        guarded = (*where, *expanded[:after], *good, parsed.unread, GUARD, GUARD, *parsed.rest)
-        return _refused(invocation, Refusal(reason=parsed.reason, words=guarded, certain=False))
+        probe = (*_global(invocation), *expanded[:after], *good, parsed.unread, GUARD, GUARD)
+        return replace(invocation, refusal=Refusal(reason=parsed.reason, probe=None if parsed.certain else probe))
     reason = _impossible(invocation, expanded[0].startswith("-"))
-    return _refused(invocation, Refusal(reason=reason, words=line, certain=True)) if reason else invocation
+    return replace(invocation, refusal=Refusal(reason=reason, probe=None)) if reason else invocation
 
 
 def _impossible(invocation: Invocation, options_first: bool) -> str:
@@ -288,10 +284,6 @@ def _impossible(invocation: Invocation, options_first: bool) -> str:
     return ""
 
 
-def _refused(invocation: Invocation, refusal: Refusal) -> Invocation:
-    return replace(invocation, refusal=refusal)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One engine process to start."""
@@ -307,15 +299,16 @@ def typed_call(invocation: Invocation, environ: Mapping[str, str]) -> Call:
     return Call(args=invocation.typed, env=dict(environ))
 
 
-def refused_call(invocation: Invocation, environ: Mapping[str, str]) -> Call:
-    """Return the call that makes the engine itself refuse the command line; it can't change anything.
+def probe_call(invocation: Invocation, environ: Mapping[str, str]) -> Call | None:
+    """Return the call that finds out whether the engine refuses a command line that we can't read; None if it must.
 
-    If what it prints holds GUARD, the engine knows the option that we don't: the caller stops with a usage error.
+    It can't change anything. If what it prints holds GUARD, the engine can read the line and we must not let it run:
+    that is a usage error. Otherwise the engine refuses the typed line, and running that shows its own words.
     """
     refusal = invocation.refusal
-    if refusal is None:
-        return typed_call(invocation, environ)
-    return Call(args=refusal.words, env=dict(environ) if refusal.expand else _inner(environ))
+    if refusal is None or refusal.probe is None:
+        return None
+    return Call(args=refusal.probe, env=dict(environ) if refusal.expand else _inner(environ))
 
 
 def plan_call(invocation: Invocation, environ: Mapping[str, str], *, out: str) -> Call:

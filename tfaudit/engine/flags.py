@@ -110,8 +110,8 @@ class Parsed:
     """The word that can't be read, or None."""
     reason: str = ""
     """Why it can't."""
-    rest: tuple[str, ...] = ()
-    """The words after the one that can't be read."""
+    certain: bool = False
+    """Whether it is wrong for every engine, whichever options it has."""
 
 
 def parse(words: tuple[str, ...]) -> Parsed:
@@ -127,17 +127,14 @@ def parse(words: tuple[str, ...]) -> Parsed:
         if word == "--":
             break
         name, value = _named(word)
-        reason = ""
-        if name in VALUED and value is None:
-            if position < len(queue):
-                value = queue[position]
-                position += 1
-            else:
-                reason = f"option -{name} has no value"
-        reason = reason or _wrong(name, value)
+        takes_next = name in VALUED and value is None
+        if takes_next and position < len(queue):
+            value = queue[position]
+            position += 1
+        ends = takes_next and value is None
+        reason = f"option -{name} has no value" if ends else _wrong(name, value)
         if reason:
-            rest = tuple(queue[position:])
-            return Parsed(flags=tuple(flags), positionals=(), unread=word, reason=reason, rest=rest)
+            return Parsed(flags=tuple(flags), positionals=(), unread=word, reason=reason, certain=ends)
         flags.append(Flag(name, value))
     return Parsed(flags=tuple(flags), positionals=tuple(queue[position:]))
 
@@ -177,8 +174,6 @@ def _wrong(name: str, value: str | None) -> str:
         return f"option -{name} takes a number"
     if name == "lock-timeout" and not _DURATION.fullmatch(text):
         return f"option -{name} takes a duration"
-    if name == "var" and "=" not in text:
-        return f"option -{name} takes NAME=VALUE"
     return ""
 
 

@@ -22,7 +22,7 @@ class Scratch:
     def __init__(self, name: str) -> None:
         """``name`` only shows in process listings."""
         self._folder: Path | None = None
-        if hasattr(os, "memfd_create"):
+        if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
             self.fd = os.memfd_create(f"tfaudit-{name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             self.path = f"/proc/self/fd/{self.fd}"
             self.fds: tuple[int, ...] = (self.fd,)

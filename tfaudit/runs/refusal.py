@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from tfaudit.engine import argv, process
-from tfaudit.engine.output import Output
 from tfaudit.engine.signals import Relay
 from tfaudit.errors import UsageError
 from tfaudit.runs.run import Run
 
-MAX_OUTPUT = 16 << 20
+MAX_OUTPUT: Final = 16 << 20
 
 
 def run_refused(run: Run, relay: Relay) -> int:
@@ -17,13 +18,13 @@ def run_refused(run: Run, relay: Relay) -> int:
     Raises :class:`UsageError` when it would have taken an option that tfaudit can't read, and so could not audit.
     """
     refusal = run.invocation.refusal
-    call = argv.refused_call(run.invocation, run.world.environ)
-    captured = process.capture(run.engine.command, call, relay=relay, limit=MAX_OUTPUT)
-    guard = argv.GUARD.encode()
-    if refusal is not None and not refusal.certain and guard in captured.stdout + captured.stderr:
-        raise UsageError(
-            f"this version of tfaudit can't read the command line: {refusal.reason}", hint="nothing was run"
-        )
-    Output(1).write(captured.stdout)
-    Output(2).write(captured.stderr)
-    return captured.ended.code
+    environ = run.world.environ
+    probe = argv.probe_call(run.invocation, environ)
+    if refusal is not None and probe is not None:
+        probed = process.capture(run.engine.command, probe, relay=relay, limit=MAX_OUTPUT)
+        if argv.GUARD.encode() in probed.stdout + probed.stderr:
+            # It stumbled over our guard alone: what we can't read it can.
+            raise UsageError(
+                f"this version of tfaudit can't read the command line: {refusal.reason}", hint="nothing was run"
+            )
+    return process.run_inherit(run.engine.command, argv.typed_call(run.invocation, environ), relay=relay).code
