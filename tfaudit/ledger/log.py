@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tfaudit.ledger.ids import Clock
     from tfaudit.ledger.keyset import KeySet
     from tfaudit.ledger.live import Live
+    from tfaudit.ledger.reader import Reader
     from tfaudit.ledger.store import Store, Working
     from tfaudit.signing.signer import Signer
 
@@ -166,6 +167,15 @@ class Ledger:
     def origin(self) -> str:
         """The log's name."""
         return self.genesis.origin
+
+    def reader(self) -> Reader:
+        """Return a reader of the ledger as it is now; errors as :meth:`append`."""
+        from tfaudit.ledger.reader import Reader
+
+        self._reach()
+        return Reader(
+            evidence=self._evidence, working=self._working, genesis=self.genesis, state=self._head.state
+        )
 
     def new_record_id(self) -> str:
         """Return a fresh record id of the store's present time."""

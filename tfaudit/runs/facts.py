@@ -105,14 +105,14 @@ def plan(sha256: str, parsed: Plan | None) -> dict[str, object]:
 def result(
     status: Status,
     *,
-    exit_code: int,
+    exit_code: int | None,
     signal: int | None = None,
     started: datetime,
     ended: datetime,
     counts: Mapping[str, int] | None = None,
     errored_state: bool = False,
 ) -> dict[str, object]:
-    """Return what came of the run as a whole."""
+    """Return what came of the run as a whole; an ``exit_code`` of None means that nobody saw its end."""
     described: dict[str, object] = {
         "status": status,
         "exit_code": exit_code,

@@ -13,7 +13,8 @@ from tfaudit.engine import process
 from tfaudit.engine.argv import Role, typed_call
 from tfaudit.errors import ConfigError, InputError, LedgerError
 from tfaudit.plan.planfile import read_plan_file
-from tfaudit.runs import facts, planning, state, summary
+from tfaudit.runs import facts, planning, recovery, state, summary
+from tfaudit.runs.liveness import Mark
 from tfaudit.runs.ready import get_ready
 from tfaudit.runs.recording import Recorder
 
@@ -67,35 +68,37 @@ def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
     """
     ready = get_ready(run)
     recorder = Recorder(run, ready, planning.redactor(run))
-    before = state.current(run, relay)
-    remembered: dict[str, object] = {"capture": "partial", "decision": dict(facts.NOT_GATED)}
-    described = _described(remote)
-    if described is not None:
-        remembered["remote"] = described
-    run.world.step("intent")
-    intent = recorder.write(
-        "intent",
-        {**remembered, "state": facts.state(recorder.state_key, before)},
-        on_failure="spool" if run.config.on_ledger_failure == "spool" else "raise",
-    )
-    backend = run.workdir.backend()
-    started = run.world.clock()
-    run.world.step("apply")
-    ended = process.run_inherit(run.engine.command, typed_call(run.invocation, run.world.environ), relay=relay)
-    run.world.step("applied")
-    if run.invocation.role is Role.INIT and run.workdir.backend() != backend:
-        remembered["backend_changed"] = True
-    after = state.current(run, relay, after=True)
-    status: Status = "succeeded" if ended.code == 0 else _failed(ended)
-    closing = {
-        **remembered,
-        "intent": intent,
-        "state": facts.state(recorder.state_key, before, after),
-        "result": _result(run, ended, status, started),
-    }
-    kind = "outcome" if run.invocation.role is Role.APPLY else "operation"
-    run.world.step("outcome")
-    recorder.write(kind, closing, on_failure="spool")
+    with Mark(run.config.spool, run.run_id):
+        recovery.close_interrupted(run, relay, recorder, held_lock=False)
+        before = state.current(run, relay)
+        remembered: dict[str, object] = {"capture": "partial", "decision": dict(facts.NOT_GATED)}
+        described = _described(remote)
+        if described is not None:
+            remembered["remote"] = described
+        run.world.step("intent")
+        intent = recorder.write(
+            "intent",
+            {**remembered, "state": facts.state(recorder.state_key, before)},
+            on_failure="spool" if run.config.on_ledger_failure == "spool" else "raise",
+        )
+        backend = run.workdir.backend()
+        started = run.world.clock()
+        run.world.step("apply")
+        ended = process.run_inherit(run.engine.command, typed_call(run.invocation, run.world.environ), relay=relay)
+        run.world.step("applied")
+        if run.invocation.role is Role.INIT and run.workdir.backend() != backend:
+            remembered["backend_changed"] = True
+        after = state.current(run, relay, after=True)
+        status: Status = "succeeded" if ended.code == 0 else _failed(ended)
+        closing = {
+            **remembered,
+            "intent": intent,
+            "state": facts.state(recorder.state_key, before, after),
+            "result": _result(run, ended, status, started),
+        }
+        kind = "outcome" if run.invocation.role is Role.APPLY else "operation"
+        run.world.step("outcome")
+        recorder.write(kind, closing, on_failure="spool")
     summary.tell(run, recorder, run.invocation.command, status)
     return ended.code or (LedgerError.exit_code if recorder.spooled is not None else 0)
 

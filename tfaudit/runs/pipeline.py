@@ -17,10 +17,11 @@ from tfaudit.engine.human import JsonFilter
 from tfaudit.engine.process import Ended
 from tfaudit.engine.signals import Relay
 from tfaudit.errors import ConfigError, InputError, LedgerError, TfauditError
-from tfaudit.runs import approval, opaque, planning, refusal, summary, variables
+from tfaudit.runs import approval, opaque, planning, recovery, refusal, summary, variables
 from tfaudit.runs.applying import apply
 from tfaudit.runs.facts import Status
 from tfaudit.runs.intents import write_intent, write_outcome, write_plan
+from tfaudit.runs.liveness import Mark
 from tfaudit.runs.planning import Planned
 from tfaudit.runs.recording import Recorder
 from tfaudit.runs.run import Run
@@ -115,6 +116,8 @@ def _record_plan(stage: Stage, ended: Ended, started: datetime) -> None:
     planned = planning.look_into(stage, planning.redactor(run))
     recorder = Recorder(run, stage.ready.result(), planned.redactor)
     status: Status = "planned" if ended.code in (0, 2) else _failed(ended)
+    if status == "planned":
+        recovery.close_interrupted(run, stage.relay, recorder, held_lock=run.invocation.lock)
     write_plan(stage, recorder, planned, status=status, ended=ended, started=started)
     summary.tell(run, recorder, _planned(planned), status)
 
@@ -247,17 +250,20 @@ def _end_before(
 def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View) -> int:
     """Record the intent, apply, record the outcome."""
     run = stage.run
-    run.world.step("intent")
-    intent = write_intent(stage, recorder, planned)
-    # From here on the intent says that something may change: an outcome follows, or the next run finds it open.
-    run.world.step("apply")
-    applied = apply(stage, planned, intent, view)
-    run.world.step("outcome")
-    try:
-        write_outcome(stage, recorder, planned, intent, applied)
-    except TfauditError as error:
-        run.world.say(f"what came of this run is NOT recorded: {error}")
-        return applied.ended.code or LedgerError.exit_code
+    with Mark(run.config.spool, run.run_id):
+        held_lock = run.invocation.plan_file is None and run.invocation.lock
+        recovery.close_interrupted(run, stage.relay, recorder, held_lock=held_lock)
+        run.world.step("intent")
+        intent = write_intent(stage, recorder, planned)
+        # From here on the intent says that something may change: an outcome follows, or the next run finds it open.
+        run.world.step("apply")
+        applied = apply(stage, planned, intent, view)
+        run.world.step("outcome")
+        try:
+            write_outcome(stage, recorder, planned, intent, applied)
+        except TfauditError as error:
+            run.world.say(f"what came of this run is NOT recorded: {error}")
+            return applied.ended.code or LedgerError.exit_code
     summary.tell(run, recorder, summary.happened(applied.outcome.counts), applied.status)
     return applied.ended.code or (LedgerError.exit_code if recorder.spooled is not None else 0)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tfaudit.events.model import EventLine
     from tfaudit.ledger.draft import Draft
     from tfaudit.ledger.log import Receipt
+    from tfaudit.ledger.reader import Reader
     from tfaudit.plan.redact import Redactor
     from tfaudit.runs.ready import Ready
     from tfaudit.runs.run import Run
@@ -39,6 +40,15 @@ class Recorder:
         self._redactor = redactor
         self.receipts: list[Receipt] = []
         self.spooled: LedgerError | None = None
+
+    @property
+    def redactor(self) -> Redactor:
+        """What takes the secrets out of this run's records."""
+        return self._redactor
+
+    def reader(self) -> Reader:
+        """Return a reader of the run's own ledger."""
+        return self._ready.ledger.reader()
 
     @property
     def state_key(self) -> str | None:

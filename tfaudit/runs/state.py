@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from tfaudit.engine import process, workdir
 from tfaudit.engine.argv import state_pull_call
@@ -29,11 +33,76 @@ def current(run: Run, relay: Relay, *, after: bool = False) -> StateId | None:
 
 
 def _pulled(run: Run, relay: Relay) -> workdir.StateId | None:
+    return parse_state_id(_pull(run, relay), what="what state pull printed")
+
+
+def _pull(run: Run, relay: Relay) -> bytes:
     call = state_pull_call(run.invocation, run.world.environ)
     pulled = process.capture(run.engine.command, call, relay=relay, limit=MAX_STATE_BYTES)
     if pulled.ended.code != 0:
         raise InputError(f"the engine's state pull ended with {pulled.ended.code}")
-    return parse_state_id(pulled.stdout, what="what state pull printed")
+    return pulled.stdout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A state as it is stored now."""
+
+    id: StateId
+    addresses: frozenset[str]
+    """Of every current object, with instance keys, as the plan spells them."""
+
+
+class _Instance(msgspec.Struct):
+    index_key: str | int | None = None
+    deposed: str | None = None
+
+
+class _Resource(msgspec.Struct):
+    type: str
+    name: str
+    mode: str = "managed"
+    module: str | None = None
+    instances: list[_Instance] = []
+
+
+class _Whole(msgspec.Struct):
+    lineage: str = ""
+    serial: int = 0
+    resources: list[_Resource] = []
+
+
+def seen(run: Run, relay: Relay) -> Seen | None:
+    """Return what the state holds now; None where it can't be read. No value of it is looked at."""
+    try:
+        path = run.workdir.state_path(run.invocation)
+        data = path.read_bytes() if path is not None and path.is_file() else b""
+        if path is None:
+            data = _pull(run, relay)
+        whole = msgspec.json.decode(data, type=_Whole) if data.strip() else _Whole()
+    except (TfauditError, OSError, msgspec.MsgspecError, RecursionError):
+        return None
+    addresses = (
+        _address(resource, instance)
+        for resource in whole.resources
+        for instance in resource.instances
+        if instance.deposed is None
+    )
+    return Seen(id=StateId(lineage=whole.lineage, serial=whole.serial), addresses=frozenset(addresses))
+
+
+def _address(resource: _Resource, instance: _Instance) -> str:
+    parts = [resource.module] if resource.module else []
+    parts += ["data"] if resource.mode == "data" else []
+    key = instance.index_key
+    suffix = "" if key is None else f"[{key}]" if isinstance(key, int) else f"[{_quoted(key)}]"
+    return ".".join([*parts, resource.type, resource.name + suffix])
+
+
+def _quoted(key: str) -> str:
+    """Return an instance key as the engine writes it in an address: HCL's quoting."""
+    text = json.dumps(key, ensure_ascii=False)
+    return text.replace("${", "$${").replace("%{", "%%{")
 
 
 def rose(before: StateId | None, after: StateId | None) -> bool | None:

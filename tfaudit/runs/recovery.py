@@ -1,0 +1,166 @@
+"""What came of a run that never said so: an intent without an outcome, closed by the next run or by ``recover``.
+
+Nobody saw the end, so nothing is claimed that the state does not show: a planned creation whose object the state now
+holds, and a planned deletion whose object it no longer holds, are applied; all else is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from tfaudit.events.commitment import Disclosure, encode_value, encode_values
+from tfaudit.events.index import ChangeIndex
+from tfaudit.events.lines import LineWriter
+from tfaudit.ledger import ids
+from tfaudit.plan.outcome import OutcomeTracker
+from tfaudit.runs import facts, liveness, state
+
+if TYPE_CHECKING:
+    from tfaudit.engine.signals import Relay
+    from tfaudit.events.model import EventLine
+    from tfaudit.ledger.draft import Draft
+    from tfaudit.ledger.reader import LogEntry, Reader
+    from tfaudit.ledger.record import Record
+    from tfaudit.plan.outcome import Outcome
+    from tfaudit.runs.facts import StateId
+    from tfaudit.runs.recording import Recorder
+    from tfaudit.runs.run import Run
+    from tfaudit.runs.state import Seen
+
+CLOSING: Final = ("outcome", "operation")
+SETTLED_MILLISECONDS: Final = 15 * 60 * 1000
+"""How old an intent from another machine must be before a run that holds the state's lock takes it for dead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRun:
+    """An intent that no record closes."""
+
+    entry: LogEntry
+    record: Record
+    alive: bool | None
+    """Whether the run still goes on; None where it was made on another machine."""
+
+    @property
+    def run_id(self) -> str:
+        """The run that wrote the intent."""
+        return str(self.record.predicate.get("run_id"))
+
+
+def find_open(reader: Reader, run: Run, *, state_key: str | None = None) -> list[OpenRun]:
+    """Return the open runs, newest first: of one state its last one, or, without ``state_key``, all of the ledger."""
+    closed: set[str] = set()
+    found: list[OpenRun] = []
+    for entry in reader.newest_first():
+        line = entry.line
+        if state_key is not None and line.state != state_key:
+            continue
+        if line.kind in CLOSING:
+            closed.add(str(reader.record(line).predicate.get("intent")))
+        elif line.kind == "intent":
+            if line.record_id not in closed:
+                record = reader.record(line)
+                alive = liveness.is_alive(run.config.spool, str(record.predicate.get("run_id")))
+                found.append(OpenRun(entry=entry, record=record, alive=alive))
+            if state_key is not None:
+                break
+    return found
+
+
+def close_interrupted(run: Run, relay: Relay, recorder: Recorder, *, held_lock: bool) -> None:
+    """Close the last run of this state if it died. ``held_lock``: a plan of ours just had the state's lock.
+
+    A run on another machine is taken for dead only then, and only when its intent is old enough: between its intent
+    and its apply nobody holds the lock. Raises :class:`LedgerError` when the ledger can't be read or written.
+    """
+    if recorder.state_key is None:
+        return
+    reader = recorder.reader()
+    now = ids.milliseconds(run.world.clock())
+    for found in find_open(reader, run, state_key=recorder.state_key):
+        settled = held_lock and now - found.record.time > SETTLED_MILLISECONDS
+        if found.alive is False or (found.alive is None and settled):
+            close(run, recorder, reader, found, state.seen(run, relay))
+            run.world.say(
+                f"closed the interrupted run {found.run_id}: tfaudit inspect {found.run_id} shows what is known"
+            )
+
+
+def close(run: Run, recorder: Recorder, reader: Reader, found: OpenRun, seen: Seen | None) -> None:
+    """Record what can be told of an interrupted run; ``seen`` is its state now, None where it can't be read."""
+    before = _state_before(found.record)
+    after = seen.id if seen else None
+    predicate = found.record.predicate
+    name = _command(found.record)
+    index = _index(reader, found)
+    outcome = OutcomeTracker(index, recorder.redactor).finish(exit_code=None, serial_rose=state.rose(before, after))
+    wanted = {change.event_id: change.actions for change in index}
+    known = {change.event_id: change.address for change in index}
+    outcomes = tuple(_judge(each, wanted[each.event_id], known[each.event_id], seen) for each in outcome.outcomes)
+    counts: dict[str, int] = {}
+    for each in outcomes:
+        counts[each.status] = counts.get(each.status, 0) + 1
+    now = run.world.clock()
+    own: dict[str, object] = {
+        "run_id": found.run_id,
+        "stack": predicate.get("stack"),
+        "workspace": predicate.get("workspace"),
+        "command": predicate.get("command"),
+        "capture": predicate.get("capture"),
+        "intent": found.record.record_id,
+        "recovered": {"run_id": run.run_id},
+        "state": facts.state(found.record.state, before, after),
+        "result": facts.result("unknown", exit_code=None, started=now, ended=now, counts=counts),
+    }
+
+    def lines(draft: Draft) -> Iterator[EventLine]:
+        writer = LineWriter(draft.record_id, run.world.entropy)
+        return (writer.outcome(each) for each in outcomes)
+
+    kind = "outcome" if name in ("apply", "destroy") else "operation"
+    recorder.write(kind, own, lines)
+    liveness.forget(run.config.spool, found.run_id)
+
+
+def _judge(outcome: Outcome, actions: tuple[str, ...], address: str, seen: Seen | None) -> Outcome:
+    """Return the outcome that the state bears out."""
+    if seen is None or outcome.deposed is not None:
+        return outcome
+    is_there = address in seen.addresses
+    applied = (actions == ("create",) and is_there) or (actions == ("delete",) and not is_there)
+    return replace(outcome, status="applied", inferred=True) if applied else outcome
+
+
+def _index(reader: Reader, found: OpenRun) -> ChangeIndex:
+    """Return the intent's changes, read back with what is disclosed of them."""
+    index = ChangeIndex()
+    disclosures = {each.line: each for each in reader.disclosures(found.record.record_id)}
+    for number, line in reader.events(found.entry.line):
+        index.add(f"{found.record.record_id}/{number}", line, _values(disclosures.get(number)))
+    return index
+
+
+def _values(disclosure: Disclosure | None) -> bytes:
+    """Return the values of a disclosure as its line holds them, less what was erased."""
+    members = [
+        encode_value(value.pointer, value.side, value.salt, value.text)
+        for value in (disclosure.values if disclosure else ())
+        if value.salt is not None and value.text is not None
+    ]
+    return encode_values(members) if members else b""
+
+
+def _command(record: Record) -> str:
+    match record.predicate.get("command"):
+        case {"name": str(name)}:
+            return name
+    return ""
+
+
+def _state_before(record: Record) -> StateId | None:
+    match record.predicate.get("state"):
+        case {"before": {"lineage": str(lineage), "serial": int(serial)}}:
+            return facts.StateId(lineage=lineage, serial=serial)
+    return None
