@@ -130,18 +130,21 @@ def run_human(
     stdin: Input,
     pass_fds: Sequence[int] = (),
     line_filter: Callable[[bytes], bytes] | None = None,
+    edit: Callable[[bytes], bytes] | None = None,
     side: SideStream | None = None,
 ) -> Ended:
     """Run the engine for people: it sees terminals where we have them, and what it prints goes to ours as it is.
 
-    ``line_filter`` may change a whole line; ``side`` is read at the same time. Where stdout and stderr are one, they
+    ``line_filter`` may change a whole line; ``edit`` then turns each chunk of stdout (and of stderr, where they are
+    one) into what is shown; ``side`` is read at the same time. Where stdout and stderr are one, they
     are one for the engine too: else their order would be lost.
     """
     out, err = Output(1), Output(2)
     with ExitStack() as stack:
         stdout = _channel(stack, 1)
         stderr = stdout if _same(1, 2) else _channel(stack, 2)
-        sinks: dict[int, Write] = {stdout.ours: _filtered(out.write, line_filter)}
+        show = out.write if edit is None else lambda chunk: out.write(edit(chunk))
+        sinks: dict[int, Write] = {stdout.ours: _filtered(show, line_filter)}
         if stderr is not stdout:
             sinks[stderr.ours] = _filtered(err.write, line_filter)
         fds = [*pass_fds, *stdout.survivor(), *stderr.survivor()]
