@@ -28,7 +28,7 @@ bench: .venv/ready ## medians and ratios of every speed that is promised, in one
 	$(BIN)/python bench/run.py $(BENCH)
 
 fixtures: .venv/ready .cache/engines/ready ## record the fixtures again, from real engines
-	$(BIN)/python fixtures/record.py
+	@set -e; for script in fixtures/make_*.py; do echo "$$script"; $(BIN)/python "$$script"; done
 
 docs: .venv/ready ## write the help blocks of README.md and docs/ from --help
 	$(BIN)/python docs/help_blocks.py
