@@ -7,10 +7,10 @@ by several processes, each a slice of the resource changes: lines need no number
 from __future__ import annotations
 
 import os
+import signal
 import struct
 import sys
 import tempfile
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -56,8 +56,7 @@ def plan_events(
 
 
 def _workers_for(size: int) -> int:
-    # A fork takes only the calling thread along; where others run, they might hold a lock that then nobody frees.
-    if size < _PARALLEL_FROM or sys.platform != "linux" or threading.active_count() > 1:
+    if size < _PARALLEL_FROM or sys.platform != "linux":  # elsewhere, system libraries do not survive a fork
         return 1
     return min(_MAX_WORKERS, len(os.sched_getaffinity(0)))
 
@@ -84,9 +83,14 @@ class _Child:
 
     def __init__(self, plan: Plan, writer: LineWriter, sources: SourceMap, start: int, stop: int) -> None:
         self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self._pid = os.fork()
-        if self._pid == 0:
-            os._exit(_write_slice(self._file, _lines(plan, writer, sources, start, stop)))
+        # Signals are the parent's business: in the child they stay blocked, and its wake-up descriptor untouched.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+        try:
+            self._pid = os.fork()
+            if self._pid == 0:
+                os._exit(_write_slice(self._file, _lines(plan, writer, sources, start, stop)))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def lines(self) -> Iterator[EventLine]:
         """Yield the lines once the process has ended; raises what it died of."""

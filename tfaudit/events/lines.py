@@ -222,7 +222,7 @@ class LineWriter:
 
     def note(self, code: str, **facts: object) -> EventLine:
         """Return the line of something worth knowing about the run; ``facts`` hold nothing secret or personal."""
-        return EventLine(canonical.encode({"kind": "note", "code": code, **_present(**facts)}), b"")
+        return EventLine(canonical.encode(_present(kind="note", code=code, facts=facts)), b"")
 
     def _attributes(
         self, attributes: Sequence[AttributeChange], address: str, deposed: str | None
@@ -298,7 +298,7 @@ def _integer(value: int) -> bytes:
 
 
 def _present(**members: object) -> dict[str, object]:
-    return {key: value for key, value in members.items() if value not in (None, "", False, [], ())}
+    return {key: value for key, value in members.items() if value not in (None, "", False, [], (), {})}
 
 
 def _parsed(attributes: bytes) -> list[object]:

@@ -65,12 +65,10 @@ def detect_keys(keys: Collection[str]) -> Kind:
         return Kind.BOOKMARK
     if "encrypted_data" in keys:
         return Kind.ENCRYPTED
-    if "resource_changes" in keys:
-        return Kind.PLAN
+    if not _PLAN_KEYS.isdisjoint(keys):
+        return Kind.PLAN if "format_version" in keys or "resource_changes" in keys else Kind.UNKNOWN
     if "format_version" in keys:
-        if "values" in keys and _PLAN_KEYS.isdisjoint(keys):
-            return Kind.STATE
-        return Kind.PLAN if not _PLAN_KEYS.isdisjoint(keys) or "terraform_version" in keys else Kind.UNKNOWN
+        return Kind.STATE
     if "lineage" in keys and "serial" in keys:
         return Kind.STATE_FILE
     return Kind.STREAM if "@level" in keys else Kind.UNKNOWN
