@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from tfaudit import errors
+from tfaudit.ledger.verify import findings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")]
@@ -37,6 +39,12 @@ def test_every_variable_is_documented():
     }
     documented = set(re.findall(r"TFAUDIT_[A-Z_]+", (REPOSITORY / "docs" / "configuration.md").read_text()))
     assert named - documented == set()
+
+
+def test_every_finding_is_explained():
+    """Every code that verify can report stands in the auditor's table."""
+    text = (REPOSITORY / "docs" / "auditor.md").read_text()
+    assert [code for code in get_args(findings.Code) if f"`{code}`" not in text] == []
 
 
 def test_decisions_are_numbered_without_a_gap():

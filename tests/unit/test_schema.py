@@ -11,12 +11,16 @@ from tfaudit.errors import InputError, InternalError
 REPORT = {
     "ok": True,
     "origin": "ledger.example",
+    "trust": "anchor",
     "size": 0,
     "root": None,
     "commits": 0,
     "records": 0,
     "events": 0,
+    "values": 0,
+    "pending": 0,
     "findings": [],
+    "omitted": 0,
     "checkpoint": None,
 }
 
