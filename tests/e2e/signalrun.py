@@ -1,7 +1,7 @@
 """Runs one engine the way tfaudit's runs do and writes down how it ended: the program that the signal tests signal.
 
-``signalrun.py HOW RESULT ENGINE``: HOW is lines, human or inherit. Started under pytest's interpreter, in a process, a
-process group and at a terminal of the test's choosing.
+``signalrun.py HOW RESULT ENGINE``: HOW is lines, human, inherit or capture. Started under pytest's interpreter, in a
+process, a process group and at a terminal of the test's choosing.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ def main() -> None:
             ended = process.run_lines([engine], call, relay=relay, on_line=lambda line: lines.append(line.decode()))
         elif how == "human":
             ended = process.run_human([engine], call, relay=relay, stdin=stdin)
+        elif how == "capture":
+            ended = process.capture([engine], call, relay=relay, limit=1 << 20).ended
         else:
             ended = process.run_inherit([engine], call, relay=relay)
         stdin.close()

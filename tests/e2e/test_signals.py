@@ -236,6 +236,19 @@ def test_stop_and_continue(scene: Scene) -> None:
     assert scene.ended()["code"] == 7
 
 
+def test_quiet_calls_are_shielded_once(scene: Scene) -> None:
+    """What only reads isn't disturbed by the signal that stops the run, but by the next."""
+    scene.write_engine(WAIT_FOR_ONE)
+    scene.start_at_terminal("capture")
+    os.write(scene.terminal, b"\x03")
+    time.sleep(0.4)
+    assert scene.signals() == []
+    os.write(scene.terminal, b"\x03")
+    scene.screen()
+    assert scene.ended()["interrupts"] == 2
+    assert scene.signals() == [signal.SIGINT]
+
+
 def test_tfaudit_is_killed(scene: Scene) -> None:
     """If tfaudit is killed, the engine is told to stop, and can go on writing until it has."""
     scene.write_engine(WAIT_FOR_ONE + "for _ in range(2000): print('x' * 50, flush=True)")

@@ -7,35 +7,23 @@ engine, and reading goes on when our own stdout is closed, so that the engine co
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import fcntl
 import os
-import select
-import signal
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Final
 
-from tfaudit.engine import find, terminal
+from tfaudit.engine import child, terminal
 from tfaudit.engine.argv import Call
+from tfaudit.engine.child import Child, Write
 from tfaudit.engine.output import Filtered, Lines, Output
-from tfaudit.engine.signals import FORWARDED, Relay
+from tfaudit.engine.signals import Relay
 from tfaudit.engine.stdin import Input
-from tfaudit.errors import InputError, UnavailableError
+from tfaudit.errors import InputError
 
-Write = Callable[[bytes], None]
-
-_CHUNK: Final = 64 * 1024
 _PIPE_SIZE: Final = 1024 * 1024
 _MAX_STDERR: Final = 1024 * 1024
-_PR_SET_PDEATHSIG: Final = 1
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,42 +47,6 @@ class Captured:
     """Empty when it went into a descriptor."""
     stderr: bytes
     """At most the first MiB."""
-
-
-class _Engine:
-    """A running engine process; its descriptors are the caller's."""
-
-    def __init__(self, process: subprocess.Popen[bytes], *, own_group: bool) -> None:
-        self.own_group = own_group
-        self._process = process
-        # A pidfd names this very process: no signal can go to another one that got its number.
-        self._pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else -1
-        self.exit_fd = self._pidfd if self._pidfd >= 0 else self._watcher()
-
-    def _watcher(self) -> int:
-        """Return a descriptor that becomes readable when the process ends, where there are no pidfds."""
-        reader, writer = os.pipe()
-
-        def wait() -> None:
-            self._process.wait()
-            os.close(writer)
-
-        threading.Thread(target=wait, name="engine", daemon=True).start()
-        return reader
-
-    def send(self, number: int) -> None:
-        with suppress(ProcessLookupError):
-            if self._pidfd >= 0:
-                signal.pidfd_send_signal(self._pidfd, number)
-            else:
-                self._process.send_signal(number)
-
-    def wait(self) -> int:
-        """Return Popen's return code, when it has ended."""
-        return self._process.wait()
-
-    def close(self) -> None:
-        os.close(self.exit_fd)
 
 
 class SideStream:
@@ -216,7 +168,9 @@ def capture(
 ) -> Captured:
     """Run the engine without input and keep what it prints; with ``into`` its stdout goes straight to that descriptor.
 
-    Raises :class:`~tfaudit.errors.InputError` when stdout is longer than ``limit`` bytes.
+    Such a call changes nothing and soon ends, and what it tells is needed most when a run was interrupted: it is
+    shielded from the first signal. Raises :class:`~tfaudit.errors.InputError` when stdout is longer than ``limit``
+    bytes.
     """
     kept, errors = _Kept(limit), _Kept(_MAX_STDERR)
     with ExitStack() as stack:
@@ -237,6 +191,7 @@ def capture(
             sinks=sinks,
             pass_fds=pass_fds,
             opened=tuple(opened),
+            shielded=True,
         )
     if kept.cut or (into is not None and os.fstat(into).st_size > limit):
         raise InputError(f"what the engine printed is larger than {limit} bytes")
@@ -337,13 +292,14 @@ def _run(
     pass_fds: Sequence[int] = (),
     feeding: Input | None = None,
     opened: tuple[_Channel, ...] = (),
+    shielded: bool = False,
 ) -> Ended:
     """Start the engine, move its output into ``sinks`` until it has ended, and say how."""
     before = relay.interrupts
-    started: list[_Engine] = []
+    started: list[Child] = []
 
-    def spawn() -> _Engine:
-        started.append(_spawn(engine, call, relay, (stdin, stdout, stderr), pass_fds))
+    def spawn() -> Child:
+        started.append(child.spawn(engine, call, relay, (stdin, stdout, stderr), pass_fds, shielded=shielded))
         return started[0]
 
     relay.start(spawn)
@@ -351,10 +307,10 @@ def _run(
     try:
         for channel in opened:
             channel.given()
-        _pump(running.exit_fd, sinks, feeding)
+        child.pump(running.exit_fd, sinks, feeding)
     finally:
         # Also when a sink failed: the engine is never left alone with a full pipe, nor we without its end.
-        _pump(running.exit_fd, dict.fromkeys(sinks, _discard), None)
+        child.pump(running.exit_fd, dict.fromkeys(sinks, _discard), None)
         code = running.wait()
         relay.ended()
         running.close()
@@ -364,89 +320,3 @@ def _run(
 
 def _discard(data: bytes) -> None:
     """Take output that nobody wants any more."""
-
-
-def _spawn(
-    engine: Sequence[str], call: Call, relay: Relay, stdio: tuple[int, int, int], pass_fds: Sequence[int]
-) -> _Engine:
-    """Start the engine. Call it in the main thread: the kernel ties the death signal to the thread that forks."""
-    own_group = not terminal.is_foreground()
-    parent = os.getpid()
-    mask = relay.mask
-
-    def prepare() -> None:  # in the child, between fork and exec
-        for number in FORWARDED:
-            # Python's handler would swallow a signal that comes before the exec.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if _prctl is not None:
-            # Should tfaudit be killed, the engine is told to stop: it saves its state and frees its lock.
-            _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:
-                os._exit(128 + signal.SIGTERM)
-
-    name = PurePath(engine[0]).name.removesuffix("-bin")
-    try:
-        process = subprocess.Popen(
-            [name, *engine[1:], *call.args],
-            executable=engine[0],
-            env=find.marked(call.env, call.args, own=find.own_path()),
-            stdin=stdio[0],
-            stdout=stdio[1],
-            stderr=stdio[2],
-            pass_fds=tuple(dict.fromkeys(pass_fds)),
-            process_group=0 if own_group else None,
-            # Safe beside other threads: nothing in it takes a lock that one of them may hold.
-            preexec_fn=prepare,
-        )
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise UnavailableError(f"the engine {engine[0]} can't be started: {reason}") from error
-    return _Engine(process, own_group=own_group)
-
-
-def _pump(exit_fd: int, sinks: dict[int, Write], feeding: Input | None) -> None:
-    """Move output until the engine has ended and what it wrote has been taken.
-
-    Not until every writer has gone: a process that a provisioner left behind may hold the pipe for days.
-    """
-    live = dict(sinks)
-    running = True
-    while running:
-        poll = select.poll()
-        for fd in (exit_fd, *live):
-            poll.register(fd, select.POLLIN)
-        wanted = feeding.wants() if feeding is not None else None
-        if wanted is not None:
-            poll.register(*wanted)
-        # Without packets the engine's reading can't be waited for, only looked at.
-        idle = feeding is not None and feeding.is_waiting and wanted is None
-        for fd, _ in poll.poll(20 if idle else None):
-            if fd in live:
-                _move(fd, live)
-            elif fd == exit_fd:
-                running = False
-            elif feeding is not None:
-                feeding.feed()
-    for fd in tuple(live):
-        os.set_blocking(fd, False)
-        while fd in live and _move(fd, live):
-            pass
-
-
-def _move(fd: int, live: dict[int, Write]) -> bool:
-    """Move one chunk; return whether there may be more. At the end of the stream it is taken out of ``live``."""
-    try:
-        data = os.read(fd, _CHUNK)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno != errno.EIO:  # how Linux says that nobody holds the other end of a pseudo-terminal
-            raise
-        data = b""
-    if not data:
-        del live[fd]
-        return False
-    live[fd](data)
-    return True

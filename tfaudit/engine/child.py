@@ -1,0 +1,169 @@
+"""How does one engine process start, live beside tfaudit, and not outlive it by accident?
+
+It gets the signal mask that tfaudit was started with, a process group of its own where that keeps signals from arriving
+twice, and, on Linux, the order to stop should tfaudit be killed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import PurePath
+from typing import Final
+
+from tfaudit.engine import find, terminal
+from tfaudit.engine.argv import Call
+from tfaudit.engine.signals import FORWARDED, Relay
+from tfaudit.engine.stdin import Input
+from tfaudit.errors import UnavailableError
+
+Write = Callable[[bytes], None]
+
+_CHUNK: Final = 64 * 1024
+_PR_SET_PDEATHSIG: Final = 1
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+
+class Child:
+    """A running engine process; its descriptors are the caller's.
+
+    ``exit_fd`` becomes readable when it ends. A shielded one doesn't get the first signal that is sent to it.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], *, own_group: bool, shielded: bool) -> None:
+        self.own_group = own_group
+        self._shielded = shielded
+        self._process = process
+        # A pidfd names this very process: no signal can go to another one that got its number.
+        self._pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else -1
+        self.exit_fd = self._pidfd if self._pidfd >= 0 else self._watcher()
+
+    def _watcher(self) -> int:
+        """Return a descriptor that becomes readable when the process ends, where there are no pidfds."""
+        reader, writer = os.pipe()
+
+        def wait() -> None:
+            self._process.wait()
+            os.close(writer)
+
+        threading.Thread(target=wait, name="engine", daemon=True).start()
+        return reader
+
+    def send(self, number: int) -> None:
+        """Send a signal; do nothing if it has ended."""
+        if self._shielded:
+            self._shielded = False
+            return
+        with suppress(ProcessLookupError):
+            if self._pidfd >= 0:
+                signal.pidfd_send_signal(self._pidfd, number)
+            else:
+                self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Return Popen's return code, when it has ended."""
+        return self._process.wait()
+
+    def close(self) -> None:
+        """Close :attr:`exit_fd`, when no more signals can be sent."""
+        os.close(self.exit_fd)
+
+
+def spawn(
+    engine: Sequence[str],
+    call: Call,
+    relay: Relay,
+    stdio: tuple[int, int, int],
+    pass_fds: Sequence[int],
+    *,
+    shielded: bool,
+) -> Child:
+    """Start the engine. Call it in the main thread: the kernel ties the death signal to the thread that forks."""
+    own_group = shielded or not terminal.is_foreground()
+    parent = os.getpid()
+    mask = relay.mask
+
+    def prepare() -> None:  # in the child, between fork and exec
+        for number in FORWARDED:
+            # Python's handler would swallow a signal that comes before the exec.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if _prctl is not None:
+            # Should tfaudit be killed, the engine is told to stop: it saves its state and frees its lock.
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:
+                os._exit(128 + signal.SIGTERM)
+
+    name = PurePath(engine[0]).name.removesuffix("-bin")
+    try:
+        process = subprocess.Popen(
+            [name, *engine[1:], *call.args],
+            executable=engine[0],
+            env=find.marked(call.env, call.args, own=find.own_path()),
+            stdin=stdio[0],
+            stdout=stdio[1],
+            stderr=stdio[2],
+            pass_fds=tuple(dict.fromkeys(pass_fds)),
+            process_group=0 if own_group else None,
+            # Safe beside other threads: nothing in it takes a lock that one of them may hold.
+            preexec_fn=prepare,
+        )
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise UnavailableError(f"the engine {engine[0]} can't be started: {reason}") from error
+    return Child(process, own_group=own_group, shielded=shielded)
+
+
+def pump(exit_fd: int, sinks: dict[int, Write], feeding: Input | None) -> None:
+    """Move output until the engine has ended and what it wrote has been taken.
+
+    Not until every writer has gone: a process that a provisioner left behind may hold the pipe for days.
+    """
+    live = dict(sinks)
+    running = True
+    while running:
+        poll = select.poll()
+        for fd in (exit_fd, *live):
+            poll.register(fd, select.POLLIN)
+        wanted = feeding.wants() if feeding is not None else None
+        if wanted is not None:
+            poll.register(*wanted)
+        # Without packets the engine's reading can't be waited for, only looked at.
+        idle = feeding is not None and feeding.is_waiting and wanted is None
+        for fd, _ in poll.poll(20 if idle else None):
+            if fd in live:
+                _move(fd, live)
+            elif fd == exit_fd:
+                running = False
+            elif feeding is not None:
+                feeding.feed()
+    for fd in tuple(live):
+        os.set_blocking(fd, False)
+        while fd in live and _move(fd, live):
+            pass
+
+
+def _move(fd: int, live: dict[int, Write]) -> bool:
+    """Move one chunk; return whether there may be more. At the end of the stream it is taken out of ``live``."""
+    try:
+        data = os.read(fd, _CHUNK)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno != errno.EIO:  # how Linux says that nobody holds the other end of a pseudo-terminal
+            raise
+        data = b""
+    if not data:
+        del live[fd]
+        return False
+    live[fd](data)
+    return True
