@@ -4,32 +4,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from tfaudit.engine.human import diagnostics
 from tfaudit.engine.human.diagnostics import Diagnostic, Style
 from tfaudit.engine.human.jsonlines import ASKED_TWICE
 from tfaudit.engine.human.paint import paint
+from tfaudit.engine.human.printed import TOP, WARNING, plain, split_warnings
 from tfaudit.engine.human.stream import DEFAULT_WIDTH
 from tfaudit.engine.human.wrap import wrap
 
 Mode = Literal["normal", "destroy", "refresh-only"]
 
-_SGR = re.compile(rb"\x1b\[[0-9;]*m")
 _RULE = re.compile(r"─{2,}$")
 _ASKING = "Enter a value: "
 _FAILED = "Planning failed. "
-_WARNING = "Warning: "
 _NEXT_STEP = ("Saved the plan to: ", "Terraform has generated configuration", "OpenTofu has generated configuration")
 # Lines of the plan itself: a warning above one of them was not the plan's last word.
 _PLAN_LINE = re.compile(
-    r"(Terraform|OpenTofu) (used the selected|will |planned the|detected the|has compared|has checked)|No changes\. "
-    r"|Changes to Outputs:|Note: Objects have changed|Plan: \d|Error: "
-    r"|\S.*: (Refreshing state\.\.\.|Reading\.\.\.|Read complete after|Preparing import\.\.\.|Opening\.\.\.|Open)"
+    r"(Terraform|OpenTofu) (used the selected providers to generate|(will perform|planned) the following actions)"
+    r"|No changes\. |Changes to Outputs:$|Note: Objects have changed outside|Plan: \d+ to "
+    r"|\S.*: (Refreshing state\.\.\.|Reading\.\.\.|Read complete after|Preparing import\.\.\.|Opening\.\.\.)"
 )
-_PLACE = re.compile(r"  on (?P<file>.+) line (?P<line>\d+)(?:, in (?P<context>.*))?:$")
-_SIMILAR = re.compile(r"\(and (one|\d+) more similar warnings? elsewhere\)$")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +51,9 @@ class PlanText:
     told: tuple[Diagnostic, ...] = field(init=False, default=())
     """After :meth:`close`: warnings that the second process repeats and the user has seen, or will see as held."""
     _lines: list[bytes] = field(init=False, default_factory=list)
+    _texts: list[str] = field(init=False, default_factory=list)
+    _opening: str = field(init=False, default="")
+    _rule_at: int | None = field(init=False, default=None)
     _partial: bytes = field(init=False, default=b"")
     _midline: bool = field(init=False, default=False)
     _early: list[Diagnostic] = field(init=False, default_factory=list)
@@ -70,16 +70,16 @@ class PlanText:
         ``asked``: the approval prompt follows. ``recorded``: the plan holds changes of resources or outputs, if only
         no-ops. ``applyable`` matters where the engine left its hint out (``TF_IN_AUTOMATION``) and ``note`` is wanted.
         """
-        lines, self._lines = [*self._lines, self._partial], []
+        lines = [line for line in (*self._lines, self._partial) if line]
+        self._forget()
         self._partial = b""
-        lines = [line for line in lines if line]
         body, tail = _split_tail(lines)
         if self.mode == "plan":
             wanted = self.note and (bool(tail) or applyable)
             return b"".join(body) + (self._note(tail) if wanted else b"" if self.note else b"".join(tail))
         if exit_code != 0:
             return b"".join(body if recorded else _without_failure(body))
-        before, warnings = _parse_warnings(body)
+        before, warnings = split_warnings(body, boxed=self.colour)
         repeated = [one for one in warnings if one.summary in ASKED_TWICE]
         self.told = (*self._early, *repeated)
         if asked:
@@ -96,67 +96,72 @@ class PlanText:
         if self._midline:
             self._midline = False
             return line
-        text = _plain(line)
+        text = plain(line)
         if self._lines and not self._continues(text):
             return self._release() + self._line(line)
         if not self._lines and not self._starts(text):
             return line
         # What resets the colours of the text above stands at the start of this line, and is not held with it.
         start = 0 if self._lines else _own_start(line, text)
-        self._lines.append(line[start:])
+        self._hold(line[start:], text)
         return line[:start]
 
     def _rest(self) -> bytes:
         """The unfinished line, when it can be shown: it is a question, or begins like nothing that is held back."""
-        text = _plain(self._partial)
-        asks = text.endswith(_ASKING)
-        if not self._midline and not asks:
-            if not text or text.startswith("\x1b") or "\ufffd" in text:
-                return b""
-            starts = ("╷", "│", "╵", "─", *((_WARNING, _FAILED) if self.mode == "apply" else ()))
-            if self._lines and any(_plain(line) for line in self._lines):
-                return b""
-            if any(start.startswith(text) or text.startswith(start) for start in starts):
+        text = plain(self._partial)
+        if not self._midline and not text.endswith(_ASKING):
+            undecided = not text or text.startswith("\x1b") or "\ufffd" in text
+            if undecided or self._opening or self._may_start(text):
                 return b""
         self._midline = True
         rest, self._partial = self._partial, b""
         return self._release() + rest
 
+    def _may_start(self, text: str) -> bool:
+        starts = ("─", TOP, WARNING, _FAILED) if self.mode == "apply" else ("─",)
+        return any(start.startswith(text) or text.startswith(start) for start in starts)
+
     def _starts(self, text: str) -> bool:
-        if not text or _RULE.match(text):
-            return True
-        return self.mode == "apply" and text == "╷"
+        return not text or bool(_RULE.match(text)) or (self.mode == "apply" and self.colour and text == TOP)
 
     def _continues(self, text: str) -> bool:
         """Whether the lines held so far, with this one, may still be the end of the plan."""
-        held = [_plain(line) for line in self._lines]
-        rule = next((at for at, line in enumerate(held) if _RULE.match(line)), None)
-        if rule is not None:
-            after = next((line for line in held[rule + 1 :] if line), text)
+        if self._rule_at is not None:
+            after = next((line for line in self._texts[self._rule_at + 1 :] if line), text)
             return not after or after.startswith(_NEXT_STEP)
         if not text or _RULE.match(text):
             return True
         if self.mode == "plan":
             return False
-        opening = next((line for line in held if line), text)
-        if opening == "╷":
-            return self._continues_box(held, text)
+        opening = self._opening or text
         if opening.startswith(_FAILED):
             return True
-        return opening.startswith(_WARNING) and not _PLAN_LINE.match(text)
+        if self.colour:
+            return self._continues_box(text)
+        return opening.startswith(WARNING) and not _PLAN_LINE.match(text)
 
-    @staticmethod
-    def _continues_box(held: Sequence[str], text: str) -> bool:
-        last = next((line for line in reversed(held) if line), "╵")
-        if last == "╵":
-            return text == "╷"
-        if last == "╷":
-            return text.startswith(f"│ {_WARNING}")
-        return text.startswith("│") or text == "╵"
+    def _continues_box(self, text: str) -> bool:
+        last = self._texts[-1]
+        if last == TOP:
+            return text.startswith(f"│ {WARNING}")
+        if last.startswith("│"):
+            return text.startswith("│") or text == "╵"
+        return text == TOP
+
+    def _hold(self, line: bytes, text: str) -> None:
+        if _RULE.match(text) and self._rule_at is None:
+            self._rule_at = len(self._lines)
+        self._opening = self._opening or text
+        self._lines.append(line)
+        self._texts.append(text)
+
+    def _forget(self) -> None:
+        self._lines, self._texts, self._opening, self._rule_at = [], [], "", None
 
     def _release(self) -> bytes:
-        lines, self._lines = self._lines, []
-        self._early += _parse_warnings(lines)[1]
+        lines = self._lines
+        self._forget()
+        self._early += [one for one in split_warnings(lines, boxed=self.colour)[1] if not one.check]
         return b"".join(lines)
 
     def _note(self, tail: Sequence[bytes]) -> bytes:
@@ -177,10 +182,6 @@ class PlanText:
         )
 
 
-def _plain(line: bytes) -> str:
-    return _SGR.sub(b"", line).rstrip(b"\r\n").decode("utf-8", "replace")
-
-
 def _own_start(line: bytes, text: str) -> int:
     """Where the sequences at the start of a blank line or of a box's top edge begin to be its own."""
     if text:
@@ -191,7 +192,7 @@ def _own_start(line: bytes, text: str) -> int:
 
 def _split_tail(lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     """The lines before and from the rule (and the blank line above it) under which the saved plan is announced."""
-    texts = [_plain(line) for line in lines]
+    texts = [plain(line) for line in lines]
     if not any(text.startswith(_NEXT_STEP) for text in texts):
         return lines, []
     rule = next((at for at, text in enumerate(texts) if _RULE.match(text)), len(texts))
@@ -201,7 +202,7 @@ def _split_tail(lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
 
 def _generated(tail: Sequence[bytes]) -> str:
     """The paragraph about generated configuration, with the blank line above it, when the tail holds it."""
-    texts = [_plain(line) for line in tail]
+    texts = [plain(line) for line in tail]
     start = next((at for at, text in enumerate(texts) if text.startswith(_NEXT_STEP[1:])), None)
     if start is None:
         return ""
@@ -210,7 +211,7 @@ def _generated(tail: Sequence[bytes]) -> str:
 
 
 def _without_failure(lines: Sequence[bytes]) -> list[bytes]:
-    texts = [_plain(line) for line in lines]
+    texts = [plain(line) for line in lines]
     at = next((at for at, text in enumerate(texts) if text.startswith(_FAILED)), None)
     if at is None:
         return list(lines)
@@ -220,46 +221,6 @@ def _without_failure(lines: Sequence[bytes]) -> list[bytes]:
     if rest:
         rest[0] = rest[0].removeprefix(b"\x1b[0m")
     return [*lines[:start], *rest]
-
-
-def _parse_warnings(lines: Sequence[bytes]) -> tuple[bytes, list[Diagnostic]]:
-    """What stands before the first warning, and the warnings."""
-    texts = [_plain(line) for line in lines]
-    starts = [
-        at for at, text in enumerate(texts) if text == "╷" or (text.startswith(_WARNING) and at and not texts[at - 1])
-    ]
-    starts = [at if texts[at] == "╷" else at - 1 for at in starts]
-    if not starts:
-        return b"".join(lines), []
-    blocks = [lines[start:stop] for start, stop in zip(starts, [*starts[1:], len(lines)], strict=True)]
-    return b"".join(lines[: starts[0]]), [_parse_warning(block) for block in blocks]
-
-
-def _parse_warning(block: Sequence[bytes]) -> Diagnostic:
-    lines = [line.replace(b"\r", b"").decode("utf-8", "replace") for line in block]
-    texts = [_plain(line).removeprefix("│").removeprefix(" ") if _boxed(block) else _plain(line) for line in block]
-    similar = 0
-    for at in range(len(texts) - 1, max(len(texts) - 4, 1), -1):
-        found = _SIMILAR.match(texts[at])
-        if found:
-            similar = 1 if found[1] == "one" else int(found[1])
-            del lines[at - 1 : at + 1]
-            break
-    summary = next((text for text in texts if text.startswith(_WARNING)), "").removeprefix(_WARNING)
-    place = next((found for text in texts if (found := _PLACE.match(text))), None)
-    diagnostic = Diagnostic(severity="warning", summary=summary, printed="".join(lines), similar=similar)
-    if place is None:
-        return diagnostic
-    return replace(
-        diagnostic,
-        filename=place["file"],
-        line=int(place["line"]),
-        check=diagnostics.is_check(summary, place["context"]),
-    )
-
-
-def _boxed(block: Sequence[bytes]) -> bool:
-    return _plain(block[0]) == "╷"
 
 
 def _product(brand: str) -> str:
