@@ -250,11 +250,12 @@ class OutcomeTracker:
         line = start.get("line") if isinstance(start, dict) else None
         file = _string(place.get("filename"))
         address = _string(said.get("address"))
+        summary = _string(said.get("summary")) or ""
         return Diagnostic(
             severity=_string(said.get("severity")) or "error",
             address=self._redactor.address(address) if address else None,
-            summary=self._redactor.text(_string(said.get("summary")) or ""),
-            detail=self._redactor.text(_string(said.get("detail")) or ""),
+            summary=self._redactor.text(summary),
+            detail=self._redactor.text(_without_output(summary, _string(said.get("detail")) or "")),
             file=PurePath(file).name if file and PurePath(file).is_absolute() else file,
             line=line if isinstance(line, int) else None,
         )
@@ -328,6 +329,14 @@ def _action(hook: Mapping[str, Json]) -> str:
 
 def _string(value: Json) -> str | None:
     return value if isinstance(value, str) else None
+
+
+def _without_output(summary: str, detail: str) -> str:
+    """Return a diagnostic's detail without what a failed provisioner printed: that is stored nowhere."""
+    if not summary.endswith("provisioner error"):
+        return detail
+    said, output, _ = detail.partition("Output:")
+    return f"{said}{output} (not recorded)" if output else said
 
 
 def _utc(timestamp: Json) -> str | None:
