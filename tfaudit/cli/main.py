@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tfaudit.cli.output import say
 from tfaudit.errors import InternalError, TfauditError, UsageError
+
+if TYPE_CHECKING:
+    from tfaudit.runs.run import Run
 
 VERBS: Final = frozenset(
     {
@@ -112,41 +114,49 @@ def _complete(options: Options, environ: os._Environ[str]) -> None:
 
 
 def _run_engine_command(rest: list[str], options: Options, shim: str | None) -> int:
-    """Run an engine's command under audit."""
-    from tfaudit import config
-    from tfaudit.engine import argv, backend, brand, find, handover
-    from tfaudit.engine.workdir import Workdir
+    """Run an engine's command under audit, or step aside where a closer look shows that it needs none."""
+    from tfaudit.engine import argv, backend, find, handover
     from tfaudit.runs.pipeline import execute
-    from tfaudit.runs.run import Run, World, new_run_id, no_step
 
-    environ, cwd = dict(os.environ), Path.cwd()
-    invocation = argv.parse(rest, environ)
-    workdir = Workdir.of(invocation, environ, cwd)
+    run = engine_run(rest, options, shim)
+    invocation = run.invocation
     if invocation.role is argv.Role.PASS or (
-        invocation.role is argv.Role.INIT and not backend.init_changes_backend(invocation, workdir)
+        invocation.role is argv.Role.INIT and not backend.init_changes_backend(invocation, run.workdir)
     ):
-        handover.become(rest, environ, name=shim, own=find.own_path())
-    world = World(environ=environ, cwd=cwd, clock=lambda: datetime.now(UTC), entropy=os.urandom, say=say, step=no_step)
-    command = find.command(environ, name=shim, own=find.own_path())
-    run = Run(
+        handover.become(rest, run.world.environ, name=shim, own=find.own_path())
+    return execute(run)
+
+
+def engine_run(rest: Sequence[str], options: Options, shim: str | None) -> Run:
+    """Return the run of an engine's command line in this place, with nothing done yet."""
+    from tfaudit import config
+    from tfaudit.cli.place import this_world
+    from tfaudit.engine import argv, brand, find
+    from tfaudit.engine.workdir import Workdir
+    from tfaudit.runs.run import Run, new_run_id
+
+    world = this_world()
+    invocation = argv.parse(rest, world.environ)
+    workdir = Workdir.of(invocation, world.environ, world.cwd)
+    command = find.command(world.environ, name=shim, own=find.own_path())
+    return Run(
         run_id=new_run_id(world),
         world=world,
         config=config.load(
             cwd=workdir.root,
-            environ=environ,
-            config_file=_from(cwd, options.config),
-            ledger=_from(cwd, options.ledger),
-            working=_from(cwd, options.working),
+            environ=world.environ,
+            config_file=_from(world.cwd, options.config),
+            ledger=_from(world.cwd, options.ledger),
+            working=_from(world.cwd, options.working),
         ),
         invocation=invocation,
         workdir=workdir,
-        engine=brand.identify(command, environ, cache=brand.default_cache(environ)),
+        engine=brand.identify(command, world.environ, cache=brand.default_cache(world.environ)),
         started=world.clock(),
         reason=options.reason,
         ticket=options.ticket,
         verbose=options.verbose,
     )
-    return execute(run)
 
 
 def _from(cwd: Path, given: str | None) -> str | None:

@@ -67,6 +67,9 @@ def run_verb(argv: list[str], options: Options) -> int:
         result: Any = group.main(args=argv or ["--help"], prog_name="tfaudit", standalone_mode=False, obj=options)
     except click.exceptions.Abort:
         return 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return UsageError.exit_code
     except click.UsageError as error:
         hint = f"{error.ctx.command_path} --help" if error.ctx else "tfaudit --help"
         raise UsageError(error.format_message().rstrip("."), hint=hint) from error

@@ -14,6 +14,7 @@ from tfaudit.identity.git import Repository
 
 if TYPE_CHECKING:
     from tfaudit.plan.parse import Plan
+    from tfaudit.plan.redact import Redactor
 
 Capture = Literal["full", "partial", "none"]
 Status = Literal[
@@ -53,12 +54,15 @@ def engine(found: Engine, digest: str | None) -> dict[str, object]:
     return described
 
 
-def command(invocation: Invocation) -> dict[str, object]:
+def command(invocation: Invocation, redactor: Redactor) -> dict[str, object]:
     """Return the command's name and what of its line may be recorded: option names, values only where harmless."""
-    described: dict[str, object] = {"name": invocation.command, "options": list(invocation.options())}
-    arguments = invocation.arguments()
+    described: dict[str, object] = {
+        "name": invocation.command,
+        "options": [redactor.text(option) for option in invocation.options()],
+    }
+    arguments = [redactor.text(argument) for argument in invocation.arguments()]
     if arguments:
-        described["arguments"] = list(arguments)
+        described["arguments"] = arguments
     return described
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from tfaudit.errors import TfauditError
 from tfaudit.identity import environment, git, machine
 from tfaudit.identity.actor import Actor, combine
 from tfaudit.runs import location
@@ -32,6 +33,8 @@ class Ready:
     state_key: str | None
     """None where the working directory has no initialised backend that could be told apart."""
     engine_digest: str | None
+    sent: int
+    """How many records of earlier runs were sent from the spool."""
 
 
 class Background(Generic[T]):
@@ -74,6 +77,7 @@ def get_ready(run: Run) -> Ready:
     if repository is not None:
         evidence.append(repository.evidence())
     ledger = open_ledger(run.config, run.world)
+    sent = _drain(run, ledger)
     return Ready(
         ledger=ledger,
         stack=stack,
@@ -81,7 +85,21 @@ def get_ready(run: Run) -> Ready:
         repository=repository,
         state_key=_state_key(run, repository, stack, ledger.genesis.nonce),
         engine_digest=brand.digest(run.engine, cache=brand.default_cache(environ)),
+        sent=sent,
     )
+
+
+def _drain(run: Run, ledger: Ledger) -> int:
+    """Send what earlier runs left in the spool. What still can't be sent stays there; this run goes on by itself."""
+    if not ledger.spool.waiting():
+        return 0
+    try:
+        sent = ledger.drain()
+    except TfauditError as error:
+        run.world.say(f"records of earlier runs still wait in {run.config.spool}: {error}")
+        return 0
+    run.world.say(f"sent {len(sent)} record{'s' if len(sent) != 1 else ''} of earlier runs from the spool")
+    return len(sent)
 
 
 def _below(folder: Path, root: Path) -> str:

@@ -97,7 +97,7 @@ class Recorder:
             "run_id": run.run_id,
             "stack": ready.stack,
             "workspace": run.workdir.workspace,
-            "command": facts.command(run.invocation),
+            "command": facts.command(run.invocation, self._redactor),
             "engine": facts.engine(run.engine, ready.engine_digest),
             "tfaudit": facts.tool(),
             "actor": draft.disclose("/actor", commitment.json_text(ready.actor.to_json())),

@@ -6,16 +6,19 @@ holds, and a planned deletion whose object it no longer holds, are applied; all 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from tfaudit.errors import InputError
 from tfaudit.events.commitment import Disclosure, encode_value, encode_values
 from tfaudit.events.index import ChangeIndex
 from tfaudit.events.lines import LineWriter
 from tfaudit.ledger import ids
 from tfaudit.plan.outcome import OutcomeTracker
-from tfaudit.runs import facts, liveness, state
+from tfaudit.runs import facts, liveness, planning, state
+from tfaudit.runs.ready import get_ready
+from tfaudit.runs.recording import Recorder
 
 if TYPE_CHECKING:
     from tfaudit.engine.signals import Relay
@@ -25,13 +28,16 @@ if TYPE_CHECKING:
     from tfaudit.ledger.record import Record
     from tfaudit.plan.outcome import Outcome
     from tfaudit.runs.facts import StateId
-    from tfaudit.runs.recording import Recorder
     from tfaudit.runs.run import Run
     from tfaudit.runs.state import Seen
 
 CLOSING: Final = ("outcome", "operation")
 SETTLED_MILLISECONDS: Final = 15 * 60 * 1000
 """How old an intent from another machine must be before a run that holds the state's lock takes it for dead."""
+
+
+OVER_MILLISECONDS: Final = 60 * 60 * 1000
+"""How old it must be before ``recover`` takes it for dead without asking."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +92,53 @@ def close_interrupted(run: Run, relay: Relay, recorder: Recorder, *, held_lock: 
             run.world.say(
                 f"closed the interrupted run {found.run_id}: tfaudit inspect {found.run_id} shows what is known"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What ``recover`` did."""
+
+    sent: int
+    """Records sent from the spool."""
+    closed: tuple[str, ...]
+    running: tuple[str, ...]
+    left: tuple[str, ...]
+    """Runs from other machines that may still go on."""
+
+
+def recover(run: Run, relay: Relay, *, only: str | None, ask: Callable[[str, str], bool] | None) -> Recovered:
+    """Send the spool, then close what died; ``only`` one run where it is named.
+
+    ``ask`` is given run and stack of a run from another machine and says whether it has ended; without it, such runs
+    are closed when their intent is older than an hour. Raises :class:`InputError` when the named run is not open.
+    """
+    ready = get_ready(run)
+    recorder = Recorder(run, ready, planning.redactor(run))
+    sent = ready.sent + len(ready.ledger.drain())
+    if run.config.signer_log is not None:
+        # A staged outcome closes its intent as well as a committed one.
+        ready.ledger.sequence()
+    reader = recorder.reader()
+    found = [each for each in find_open(reader, run) if only is None or each.run_id.startswith(only)]
+    if only is not None and not found:
+        raise InputError(f"no run {only} is open", hint="tfaudit verify lists the open ones")
+    now = ids.milliseconds(run.world.clock())
+    closed, running, left = [], [], []
+    for each in reversed(found):
+        stack = str(each.record.predicate.get("stack"))
+        if each.alive:
+            running.append(each.run_id)
+        elif each.alive is None and only is None and not _is_over(each, now, stack, ask):
+            left.append(each.run_id)
+        else:
+            mine = each.record.state is not None and each.record.state == recorder.state_key
+            close(run, recorder, reader, each, state.seen(run, relay) if mine else None)
+            closed.append(each.run_id)
+    return Recovered(sent=sent, closed=tuple(closed), running=tuple(running), left=tuple(left))
+
+
+def _is_over(found: OpenRun, now: int, stack: str, ask: Callable[[str, str], bool] | None) -> bool:
+    return ask(found.run_id, stack) if ask is not None else now - found.record.time > OVER_MILLISECONDS
 
 
 def close(run: Run, recorder: Recorder, reader: Reader, found: OpenRun, seen: Seen | None) -> None:

@@ -79,7 +79,7 @@ def make(plan: Plan, world: World) -> Made:
     from tfaudit.ledger import ids
     from tfaudit.ledger.keyset import AcceptedSigner, KeySet
     from tfaudit.ledger.log import create_ledger
-    from tfaudit.runs.ledgers import open_store
+    from tfaudit.runs.ledgers import evidence_store
     from tfaudit.signing.note import NoteKey
     from tfaudit.signing.signer import create_key_file
 
@@ -87,7 +87,7 @@ def make(plan: Plan, world: World) -> Made:
     if config_file.exists():
         raise ConfigError(f"{config_file} is there already", hint="tfaudit doctor says whether it works")
     if "://" in plan.ledger:
-        open_store(plan.ledger)
+        evidence_store(plan.ledger)
     evidence = plan.root / plan.ledger
     if (evidence / ids.GENESIS_KEY).exists():
         raise ConfigError(f"there is a ledger in {evidence} already", hint=f"write a {FILE_NAME} that names it")
@@ -108,7 +108,7 @@ def make(plan: Plan, world: World) -> Made:
         )
         _new_folder(evidence, undo)
         genesis = create_ledger(
-            open_store(str(evidence)),
+            evidence_store(str(evidence)),
             genesis_.create(
                 origin=plan.origin, keys=keyset, nonce=world.entropy(32), time=ids.milliseconds(world.clock())
             ),

@@ -1,0 +1,97 @@
+"""``tfaudit verify``: prove that the ledger is whole, and say what is not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from tfaudit.cli.main import Options
+from tfaudit.cli.output import printable, style, write_json
+from tfaudit.cli.place import this_config, this_world
+from tfaudit.errors import InputError, VerificationError
+
+MAX_CHECKPOINT_BYTES = 64 * 1024
+
+
+@click.command("verify")
+@click.option("--genesis", metavar="DIGEST", help="The trust anchor, sha256:…; default: the one in tfaudit.toml.")
+@click.option("--checkpoint", metavar="FILE", help="A checkpoint kept from earlier: the log must have grown out of it.")
+@click.option("--since", metavar="FILE", help="A checkpoint verified before: check only what came after it.")
+@click.option("--processes", type=click.IntRange(1, 256), help="How many processes check records; default: all cores.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object.")
+@click.pass_obj
+def command(
+    options: Options,
+    genesis: str | None,
+    checkpoint: str | None,
+    since: str | None,
+    processes: int | None,
+    as_json: bool,
+) -> int:
+    """Check every record, signature, hash and link of the ledger. Exit code 76 if anything is wrong.
+
+    Needs no key and trusts nobody but the trust anchor. Without the working store's disclosures the values can't be
+    checked, everything else can.
+    """
+    from tfaudit.ledger import ids
+    from tfaudit.ledger.verify import verify
+    from tfaudit.runs.ledgers import evidence_location, evidence_store, working_store
+
+    world = this_world()
+    config = this_config(options, world)
+    kept, known = _checkpoint(checkpoint, "--checkpoint"), _checkpoint(since, "--since")
+    report = verify(
+        evidence_store(evidence_location(config)),
+        working_store(config.working),
+        now=ids.milliseconds(world.clock()),
+        anchor=_anchor(genesis) or config.genesis,
+        kept=kept,
+        since=known,
+        processes=processes,
+    )
+    if as_json:
+        write_json(report.to_json())
+        return 0 if report.ok else VerificationError.exit_code
+    for finding in report.findings:
+        colour = "red" if finding.severity == "error" else "yellow"
+        where = f" at {finding.where}" if finding.where else ""
+        click.echo(f"{style(finding.severity, colour)} {finding.code}{where}: {printable(finding.message)}")
+    if report.omitted:
+        click.echo(f"… and {report.omitted} more of these")
+    events = f"{report.records} records with {report.events} events in {report.commits} commits"
+    if report.ok:
+        click.echo(f"{style('ok', 'green')}: {events}, size {report.size}, root {report.root}")
+        if report.trust != "anchor":
+            click.echo(
+                "trust on first use: give --genesis, or pin genesis in tfaudit.toml, to check it is the right ledger"
+            )
+        if report.pending:
+            click.echo(f"{report.pending} staged records wait for a commit")
+    else:
+        click.echo(f"{style('NOT ok', 'red')}: {events}; tfaudit verify --json has the details")
+    sys.stdout.flush()
+    return 0 if report.ok else VerificationError.exit_code
+
+
+def _anchor(text: str | None) -> str | None:
+    if text is None:
+        return None
+    digest = text.removeprefix("sha256:").lower()
+    if len(digest) != 64 or any(character not in "0123456789abcdef" for character in digest):
+        raise InputError(f"--genesis {text[:80]} is not a digest", hint='it is "sha256:" and 64 hexadecimal digits')
+    return f"sha256:{digest}"
+
+
+def _checkpoint(path: str | None, option: str) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_CHECKPOINT_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{option} {path} can't be read: {error.strerror}") from error
+    if len(content) > MAX_CHECKPOINT_BYTES:
+        raise InputError(f"{option} {path} is too large to be a checkpoint")
+    return content

@@ -1,0 +1,104 @@
+"""What does tfaudit do, shown on a real engine in a folder of its own: a change, a second one, and a forged record."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tfaudit.errors import InternalError
+
+FIRST: Final = """\
+variable "db_password" {
+  type      = string
+  default   = "correct-horse-battery-staple"
+  sensitive = true
+}
+
+resource "terraform_data" "database" {
+  input = { engine = "postgres", version = 15, password = var.db_password }
+}
+
+resource "terraform_data" "web" {
+  input = { size = "small", database = terraform_data.database.id }
+}
+"""
+SECOND: Final = FIRST.replace('size = "small"', 'size = "large"').replace("version = 15", "version = 16")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teller:
+    """How the story reaches whoever watches."""
+
+    say: Callable[[str], None]
+    """A sentence of the story."""
+    show: Callable[[str], None]
+    """A command line that is about to be run."""
+
+
+def tell(folder: Path, environ: Mapping[str, str], teller: Teller) -> None:
+    """Play the story in ``folder``, which is empty; raises :class:`InternalError` where a step ends otherwise."""
+    stage = _Stage(folder, environ, teller)
+    (folder / "main.tf").write_text(FIRST)
+    teller.say("A folder with two resources, one of which holds a password. Make a ledger for it:")
+    stage.run("setup", "--yes")
+    teller.say("Plan and apply, as ever, with tfaudit in place of the engine:")
+    stage.run("init", quiet=True)
+    stage.run("plan", quiet=True)
+    stage.run("--reason", "first deployment", "apply", "-auto-approve")
+    teller.say("Then a second change:")
+    (folder / "main.tf").write_text(SECOND)
+    stage.run("--reason", "more traffic", "--ticket", "OPS-17", "apply", "-auto-approve", quiet=True)
+    teller.say("Who changed the web server, when, and what came of it? The password is nowhere in it.")
+    stage.run("history", "terraform_data.web")
+    stage.run("history", "terraform_data.database")
+    stage.run("log")
+    teller.say("Is every record there, unaltered, in order, signed?")
+    stage.run("verify")
+    teller.say("Now somebody with write access to a copy turns the second change into none:")
+    forged = _forge(folder)
+    stage.run("--ledger", forged, "verify", code=76)
+    teller.say("It shows. To look further:")
+    teller.show(f"cd {folder} && tfaudit log && tfaudit doctor && less .tfaudit/ledger/commits/*")
+
+
+class _Stage:
+    def __init__(self, folder: Path, environ: Mapping[str, str], teller: Teller) -> None:
+        self._folder = folder
+        self._teller = teller
+        kept = {name: value for name, value in environ.items() if not name.startswith(("TFAUDIT_", "TF_"))}
+        engine = environ.get("TFAUDIT_ENGINE")
+        self._environ = {**kept, **({"TFAUDIT_ENGINE": engine} if engine else {}), "CHECKPOINT_DISABLE": "1"}
+
+    def run(self, *arguments: str, code: int = 0, quiet: bool = False) -> None:
+        """Run tfaudit; ``quiet`` keeps the engine's stdout off the screen, as it is no part of the story."""
+        self._teller.show("tfaudit " + " ".join(f'"{word}"' if " " in word else word for word in arguments))
+        done = subprocess.run(
+            [sys.executable, "-m", "tfaudit.entry", *arguments],
+            cwd=self._folder,
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if quiet else None,
+            check=False,
+        )
+        if done.returncode != code:
+            raise InternalError(f"tfaudit {arguments[0]} ended with {done.returncode}, not {code}")
+
+
+def _forge(folder: Path) -> str:
+    """Copy the ledger and rewrite one event in the copy; return the copy's path from the folder."""
+    original, copy = folder / ".tfaudit/ledger", folder / ".tfaudit/forged"
+    shutil.copytree(original, copy)
+    for path in sorted(copy.glob("records/**/*.jsonl"), reverse=True):
+        content = path.read_bytes()
+        altered = content.replace(b'"action":"update","actions":["update"]', b'"action":"no-op","actions":["no-op"]', 1)
+        if altered != content:
+            path.chmod(0o600)
+            path.write_bytes(altered)
+            return os.path.relpath(copy, folder)
+    raise InternalError("the demo's ledger holds no update")
