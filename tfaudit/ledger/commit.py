@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tfaudit.ledger.checkpoint import SignedCheckpoint
 
 FORMAT: Final = "tfaudit-commit/v1"
-FAMILY: Final = b"tfaudit-commit/"
 PAYLOAD_TYPE: Final = "application/vnd.tfaudit.commit.v1"
 """What the committer signs is DSSE's PAE of this type and the header up to the ``own`` line."""
 MAX_COMMIT: Final = 1024 * 1024
@@ -27,6 +26,7 @@ MAX_CHECKPOINT: Final = 16 * 1024
 MAX_LINES: Final = 128
 """``record``, ``foreign`` and ``duplicate`` lines together."""
 
+_VERSION: Final = re.compile(rb"(tfaudit-commit/v[1-9][0-9]{0,3})\n")
 _HEX: Final = re.compile(r"[0-9a-f]{64}")
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,18}")
 _KIND: Final = re.compile(r"[a-z][a-z-]{0,31}")
@@ -150,6 +150,12 @@ def join(entry: bytes, signed_checkpoint: bytes) -> bytes:
     return entry + b"\n" + signed_checkpoint
 
 
+def version(raw: bytes) -> str | None:
+    """Return the format that the bytes say they are of, ``tfaudit-commit/v…``; None for bytes of no commit at all."""
+    match = _VERSION.match(raw)
+    return match[1].decode() if match else None
+
+
 def split(raw: bytes) -> tuple[bytes, SignedCheckpoint]:
     """Return a commit's entry and its checkpoint; this much holds for every format version.
 
@@ -158,7 +164,7 @@ def split(raw: bytes) -> tuple[bytes, SignedCheckpoint]:
     if len(raw) > MAX_COMMIT:
         raise InputError(f"commit is longer than {MAX_COMMIT} bytes")
     entry, blank, rest = raw.partition(b"\n\n")
-    if not blank or not raw.startswith(FAMILY):
+    if not blank or version(raw) is None:
         raise InputError("commit does not start as one or has no checkpoint")
     if len(rest) > MAX_CHECKPOINT:
         raise InputError(f"commit has a checkpoint of more than {MAX_CHECKPOINT} bytes")

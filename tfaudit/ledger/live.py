@@ -100,8 +100,7 @@ def judge(state: State, number: int, raw: bytes) -> Live | Void:
     :class:`LedgerError` for a format version that this code does not know and that the log's key signed.
     """
     try:
-        if not raw.startswith(f"{commit.FORMAT}\n".encode()):
-            _refuse_newer_format(state, raw)
+        _refuse_newer_format(state, raw)
         parsed = commit.parse(raw)
         _check(state, number, parsed)
     except (InputError, VerificationError) as error:
@@ -131,12 +130,14 @@ def _cut(held: list[bytes], names: list[str], cursor: int) -> None:
 
 def _refuse_newer_format(state: State, raw: bytes) -> None:
     """Stop before a format that the log's key signed; an old checkpoint under a new header proves nothing."""
+    version = commit.version(raw)
+    if version is None or version == commit.FORMAT:
+        return
     _, signed = commit.split(raw)
     checkpoint.verify(signed, state.keys.log)
     if signed.checkpoint.origin == state.origin and signed.checkpoint.size > state.size:
-        version = raw.partition(b"\n")[0][:40].decode("ascii", "replace")
         raise LedgerError(
-            f"the log goes on in the format {version!r}, which this version of tfaudit does not know",
+            f"the log goes on in the format {version}, which this version of tfaudit does not know",
             hint="upgrade tfaudit",
         )
 
@@ -242,6 +243,8 @@ def resume(genesis: Genesis, parsed: Commit, digest: str, keys: KeySet, keys_fro
     """Return the state after a commit that is taken to be live, without judging it.
 
     ``keys`` (from commit ``keys_from``) are those in force before it. Only for a start in the middle of the log: what
-    follows is judged against it, the commit itself is not.
+    follows is judged against it, the commit itself is not. Raises :class:`VerificationError` where it can't be live.
     """
+    size = parsed.header.size + len(parsed.header.records)
+    _require(len(parsed.header.frontier) == size.bit_count(), "has another frontier")
     return _after(replace(start(genesis), keys=keys, keys_from=keys_from), parsed, digest)

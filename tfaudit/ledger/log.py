@@ -173,9 +173,7 @@ class Ledger:
         from tfaudit.ledger.reader import Reader
 
         self._reach()
-        return Reader(
-            evidence=self._evidence, working=self._working, genesis=self.genesis, state=self._head.state
-        )
+        return Reader(evidence=self._evidence, working=self._working, genesis=self.genesis, state=self._head.state)
 
     def new_record_id(self) -> str:
         """Return a fresh record id of the store's present time."""
@@ -353,6 +351,8 @@ class Ledger:
 
     def _send(self, sealed: Sealed) -> Receipt:
         """Take a sealed record, which the log up to the present head does not hold, into it."""
+        if self._committer is not None:
+            self._committer.check_keys()
         if sealed.disclosures is not None:
             key = ids.disclosure_key(sealed.record.record_id)
             sealed.disclosures.seek(0)

@@ -26,7 +26,12 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def grow(frontier: Sequence[bytes], size: int, leaves: Iterable[bytes]) -> tuple[tuple[bytes, ...], int]:
-    """Return the frontier and the size of the tree of ``size`` leaves after more leaf hashes were added."""
+    """Return the frontier and the size of the tree of ``size`` leaves after more leaf hashes were added.
+
+    Raises :class:`ValueError` for a frontier that is not one of that size.
+    """
+    if len(frontier) != size.bit_count():
+        raise ValueError("the frontier does not fit the size")
     stack = list(frontier)
     for leaf in leaves:
         size += 1

@@ -78,19 +78,24 @@ def _open_file(path_text: str, base: Path) -> Signer:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise ConfigError(f"can't open the key file {path}: {error.strerror}", hint="run `tfaudit setup`") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ConfigError(f"key file {path} is not a regular file")
-        if status.st_mode & 0o077:
-            raise ConfigError(
-                f"key file {path} can be read or written by others (mode {stat.S_IMODE(status.st_mode):04o})",
-                hint=f"run `chmod 600 {path}`, and replace the key if others may have read it",
-            )
-        pem = file.read(MAX_KEY_FILE + 1)
+    try:
+        _check_private(os.fstat(descriptor), path)
+        pem = os.read(descriptor, MAX_KEY_FILE + 1)
+    finally:
+        os.close(descriptor)
     if len(pem) > MAX_KEY_FILE:
         raise ConfigError(f"key file {path} is too large to be a key")
     return _load(pem, path)
+
+
+def _check_private(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError(f"key file {path} is not a regular file")
+    if status.st_mode & 0o077:
+        raise ConfigError(
+            f"key file {path} can be read or written by others (mode {stat.S_IMODE(status.st_mode):04o})",
+            hint=f"run `chmod 600 {path}`, and replace the key if others may have read it",
+        )
 
 
 def _load(pem: bytes, path: Path) -> Signer:
