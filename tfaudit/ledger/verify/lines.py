@@ -1,0 +1,52 @@
+"""How is a file of lines read without trusting its length or that of its lines?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MAX_LINE: Final = 64 << 20
+"""Bytes of an event line or a disclosure line that verify is ready to take into memory."""
+_CHUNK: Final = 1 << 20
+
+
+class Lines:
+    """The lines of ``first`` and then ``stream``, some at a time: bytes without the last newline.
+
+    Ends early, with what follows unread, at a line beyond :data:`MAX_LINE`. ``on_bytes`` gets all bytes of
+    ``stream`` as they are read.
+    """
+
+    def __init__(
+        self, stream: BinaryIO, first: bytes = b"", *, on_bytes: Callable[[bytes], object] | None = None
+    ) -> None:
+        self._stream = stream
+        self._on_bytes = on_bytes
+        self.rest = first
+        """What was read and is not, or not yet, a whole line."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            end = self.rest.rfind(b"\n")
+            if end >= 0:
+                block = self.rest[:end]
+                self.rest = self.rest[end + 1 :]
+                yield block
+            if len(self.rest) > MAX_LINE or not self.read():
+                return
+
+    def read(self) -> bool:
+        """Read some more; False at the end."""
+        chunk = self._stream.read(_CHUNK)
+        if chunk and self._on_bytes is not None:
+            self._on_bytes(chunk)
+        self.rest = self.rest + chunk if self.rest else chunk
+        return bool(chunk)
+
+    def skip(self) -> None:
+        """Read to the end and forget what was read."""
+        self.rest = b""
+        while self.read():
+            self.rest = b""

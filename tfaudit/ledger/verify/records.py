@@ -1,0 +1,208 @@
+"""Is this record what the log's leaf says, signed by whom it says, with the events and disclosures it says?"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tfaudit.errors import InputError, LedgerError
+from tfaudit.ledger import commit, ids, merkle, record
+from tfaudit.ledger.verify import events
+from tfaudit.ledger.verify.disclosures import Disclosures
+from tfaudit.ledger.verify.findings import Finding, error, warning
+from tfaudit.ledger.verify.lines import Lines
+from tfaudit.signing.envelope import MAX_ENVELOPE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import BinaryIO
+
+    from tfaudit.ledger.keyset import KeySet
+    from tfaudit.ledger.record import Record
+    from tfaudit.ledger.store import Store
+    from tfaudit.ledger.verify.scratch import Leaf
+
+_FIRST = MAX_ENVELOPE + 1
+
+
+class Claims(NamedTuple):
+    """What a sound record says, as far as it is held against the rest of the log."""
+
+    record_id: str
+    kind: str
+    who: str
+    time: int
+    seen: str | None
+    previous: tuple[str, str] | None
+    """Record id and leaf, hexadecimal."""
+    spooled: int | None
+    state: str | None
+    before: tuple[str, int] | None
+    """Lineage and serial."""
+    after: tuple[str, int] | None
+    intent: str | None
+    decision: str | None
+    status: str | None
+    command: str | None
+
+
+class Outcome(NamedTuple):
+    """What came of one record."""
+
+    leaf: Leaf
+    findings: tuple[Finding, ...]
+    events: int
+    values: int
+    claims: Claims | None
+    """None where the record can't be believed."""
+
+
+class Checker:
+    """Checks records of one ledger, each for itself."""
+
+    def __init__(self, evidence: Store, working: Store | None, origin: str, keysets: Mapping[int, KeySet]) -> None:
+        self._evidence = evidence
+        self._working = working
+        self._origin = origin
+        self._keysets = keysets
+
+    def check(self, leaf: Leaf, *, erased: bool) -> Outcome:
+        """Return what came of the record with this leaf; ``erased`` tells that its disclosures may be gone."""
+        key = ids.record_key(leaf.writer, leaf.record_id)
+        try:
+            stream = self._evidence.open(key)
+            if stream is None:
+                message = "the log holds this record's leaf, and the record is gone"
+                return _failed(leaf, error("phantom-leaf", key, message, who=leaf.writer))
+            with stream:
+                return self._read(stream, key, leaf, erased=erased)
+        except LedgerError as failure:
+            return _failed(leaf, error("unreadable", key, f"this record can't be read: {failure.message}"))
+
+    def _read(self, stream: BinaryIO, key: str, leaf: Leaf, *, erased: bool) -> Outcome:
+        line, newline, rest = stream.read(_FIRST).partition(b"\n")
+        if not newline or merkle.leaf_hash(line) != leaf.leaf:
+            message = "the record's first line is not the one whose leaf the log holds"
+            return _failed(leaf, error("altered-record", key, message, who=leaf.writer))
+        adopted = f"commit {leaf.number} adopted what is no record of this ledger"
+        try:
+            found = record.parse(line)
+        except InputError as failure:
+            return _failed(leaf, error("altered-record", key, f"{adopted}: {failure.message}"))
+        who = f"{leaf.writer}, key {found.envelope.keyid[:16]}"
+        if found.origin != self._origin or record.line_of(found) != _line(leaf):
+            message = f"{adopted}: its statement says otherwise than the commit"
+            return _failed(leaf, error("altered-record", key, message, who=who))
+        signed = found.signed_under(self._keysets[leaf.keys])
+        if signed is None:
+            message = f"the record's key was not accepted for a record of kind {leaf.kind} at this place of the log"
+            return _failed(leaf, error("unknown-signer", key, message, who=who))
+        if not signed:
+            return _failed(leaf, error("bad-signature", key, "the record's signature does not verify", who=who))
+        return self._lines(stream, rest, key, leaf, found, who, erased=erased)
+
+    def _lines(
+        self, stream: BinaryIO, rest: bytes, key: str, leaf: Leaf, found: Record, who: str, *, erased: bool
+    ) -> Outcome:
+        findings: list[Finding] = []
+        with ExitStack() as stack:
+            disclosures = self._open(found, who, findings, stack, erased=erased)
+            checked = events.check(
+                Lines(stream, rest), count=found.event_count, root=found.event_root, disclosures=disclosures
+            )
+            if checked.altered is not None:
+                findings.append(error("altered-events", key, f"the record {checked.altered}", who=who))
+            elif checked.unlike is not None:
+                findings.append(error("altered-events", key, f"as it was signed, {checked.unlike}", who=who))
+            if disclosures is not None:
+                whole = disclosures.finish(found.predicate) == found.disclosures
+                believed = checked.altered is None and checked.unlike is None
+                findings.extend(_disclosed(disclosures, found, who, whole=whole, believed=believed, erased=erased))
+        return Outcome(
+            leaf, tuple(findings), checked.lines, disclosures.opened if disclosures else 0, _claims(found, who)
+        )
+
+    def _open(
+        self, found: Record, who: str, findings: list[Finding], stack: ExitStack, *, erased: bool
+    ) -> Disclosures | None:
+        if self._working is None or found.disclosures is None:
+            return None
+        key = ids.disclosure_key(found.record_id)
+        try:
+            stream = self._working.open(key)
+        except LedgerError as failure:
+            findings.append(error("unreadable", key, f"these disclosures can't be read: {failure.message}", who=who))
+            return None
+        if stream is None:
+            if not erased:
+                message = "the disclosures of this record are gone, and no erasure was recorded"
+                findings.append(error("missing-disclosure", key, message, who=who))
+            return None
+        return Disclosures(stack.enter_context(stream), found.record_id, erased=erased)
+
+
+def _disclosed(
+    disclosures: Disclosures, found: Record, who: str, *, whole: bool, believed: bool, erased: bool
+) -> list[Finding]:
+    """Return what is wrong with a disclosure file; ``whole`` tells that it is the file that was signed."""
+    key = ids.disclosure_key(found.record_id)
+    detail = f": {disclosures.unopened}" if believed and disclosures.unopened else ""
+    if not whole and (detail or not erased):
+        return [error("altered-disclosure", key, f"these are not the disclosures that were signed{detail}", who=who)]
+    if detail:
+        return [error("altered-disclosure", key, f"as they were signed, the disclosures are wrong{detail}", who=who)]
+    if believed and disclosures.undisclosed is not None:
+        message = f"nothing was ever disclosed for a value that the record commits to: {disclosures.undisclosed}"
+        return [warning("missing-disclosure", key, message, who=who)]
+    return []
+
+
+def _failed(leaf: Leaf, finding: Finding) -> Outcome:
+    return Outcome(leaf, (finding,), 0, 0, None)
+
+
+def _line(leaf: Leaf) -> commit.RecordLine:
+    return commit.RecordLine(
+        leaf=leaf.leaf,
+        writer=leaf.writer,
+        record_id=leaf.record_id,
+        kind=leaf.kind,
+        refers=leaf.refers,
+        state=leaf.state,
+    )
+
+
+def _claims(found: Record, who: str) -> Claims:
+    predicate = found.predicate
+    previous = found.previous
+    return Claims(
+        record_id=found.record_id,
+        kind=found.kind,
+        who=who,
+        time=found.time,
+        seen=found.seen,
+        previous=(previous.record_id, previous.leaf) if previous else None,
+        spooled=found.spooled,
+        state=found.state,
+        before=_point(predicate, "before"),
+        after=_point(predicate, "after"),
+        intent=_member(predicate, "intent"),
+        decision=_member(predicate, "decision", "decision"),
+        status=_member(predicate, "result", "status"),
+        command=_member(predicate, "command", "name"),
+    )
+
+
+def _point(predicate: Mapping[str, Any], side: str) -> tuple[str, int] | None:
+    state = predicate.get("state")
+    match state.get(side) if isinstance(state, dict) else None:
+        case {"lineage": str(lineage), "serial": int(serial)} if not isinstance(serial, bool):
+            return lineage, serial
+    return None
+
+
+def _member(predicate: Mapping[str, Any], *path: str) -> str | None:
+    here: Any = predicate
+    for name in path:
+        here = here.get(name) if isinstance(here, dict) else None
+    return here if isinstance(here, str) else None

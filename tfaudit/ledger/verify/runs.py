@@ -1,0 +1,65 @@
+"""Has every intent its outcome, and every change the decision that allowed it?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tfaudit.ledger import ids
+from tfaudit.ledger.verify.findings import error, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfaudit.ledger.verify.findings import Finding
+    from tfaudit.ledger.verify.records import Claims
+    from tfaudit.ledger.verify.scratch import Leaf, Scratch
+
+CLOSING: Final = frozenset({"outcome", "operation"})
+UNCHANGED: Final = frozenset({"not-started", "declined"})
+"""Results of a run that changed nothing."""
+_ALLOWED: Final = frozenset({"allow", "not-gated"})
+
+_OPEN = """
+SELECT place, who FROM intent
+WHERE NOT EXISTS (SELECT 1 FROM closing WHERE closing.intent = intent.record_id) ORDER BY position
+"""
+_UNAPPROVED = """
+SELECT place, who, decision FROM intent
+WHERE (decision IS NULL OR decision NOT IN ('allow', 'not-gated'))
+  AND NOT EXISTS (
+    SELECT 1 FROM closing
+    WHERE closing.intent = intent.record_id AND closing.status IN ('declined', 'not-started')
+  )
+ORDER BY position
+"""
+
+
+def note(scratch: Scratch, leaf: Leaf, claims: Claims) -> Iterator[Finding]:
+    """Remember what a record says of a run; yield a finding where one record alone shows it."""
+    place = ids.record_key(leaf.writer, leaf.record_id)
+    database = scratch.database
+    if claims.kind == "intent":
+        intent = (claims.record_id, leaf.position, place, claims.who, claims.decision)
+        database.execute("INSERT OR IGNORE INTO intent VALUES (?,?,?,?,?)", intent)
+    elif claims.kind in CLOSING:
+        if claims.intent is not None:
+            closing = (claims.intent, claims.status, claims.after is not None)
+            database.execute("INSERT INTO closing VALUES (?,?,?)", closing)
+        elif claims.decision is not None and claims.decision not in _ALLOWED and claims.status not in UNCHANGED:
+            yield _unapproved(place, claims.who, claims.decision)
+
+
+def findings(scratch: Scratch) -> Iterator[Finding]:
+    """Yield what the whole log shows: intents that nothing closes, changes that nothing allowed."""
+    for place, who in scratch.database.execute(_OPEN):
+        message = (
+            "this run announced a change, and no record says how it ended: it was interrupted, or is still running"
+        )
+        yield warning("open-run", place, message, who=who)
+    for place, who, decision in scratch.database.execute(_UNAPPROVED):
+        yield _unapproved(place, who, decision)
+
+
+def _unapproved(place: str, who: str, decision: str | None) -> Finding:
+    said = "records no decision" if decision is None else f"went on although its decision was {decision!r}"
+    return error("unapproved-change", place, f"this run {said}", who=who)

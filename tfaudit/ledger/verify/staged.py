@@ -1,0 +1,130 @@
+"""What is in the evidence store besides the log: records that wait for a commit, and what others left there."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from tfaudit.errors import InputError, LedgerError, VerificationError
+from tfaudit.ledger import ids, live, merkle, record
+from tfaudit.ledger.live import AHEAD
+from tfaudit.ledger.store import read
+from tfaudit.ledger.verify.findings import error, warning
+from tfaudit.signing.envelope import MAX_ENVELOPE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tfaudit.ledger.live import State
+    from tfaudit.ledger.record import Record
+    from tfaudit.ledger.store import Entry, Store
+    from tfaudit.ledger.verify.findings import Finding
+    from tfaudit.ledger.verify.history import History
+    from tfaudit.ledger.verify.scratch import Scratch
+
+PENDING: Final = 60 * 60 * 1000
+"""For how many milliseconds a staged record may wait for its commit."""
+_BATCH: Final = 1_000
+KNOWN: Final = (ids.COMMITS, "tokens/", "cosignatures/", "probe/")
+"""Prefixes beside ``records/``; commits are looked at elsewhere."""
+
+
+class Listing:
+    """Holds what the evidence store lists against the log that ends with ``state``."""
+
+    def __init__(self, store: Store, state: State, *, scratch: Scratch, history: History, now: int) -> None:
+        self.pending = 0
+        """Records that are staged and may yet be committed."""
+        self._store = store
+        self._state = state
+        self._scratch = scratch
+        self._history = history
+        self._now = now
+
+    def run(self, *, known: Callable[[str, str], bool], later: Callable[[], set[str]]) -> Iterator[Finding]:
+        """Yield what is wrong with the objects of the store that the log does not hold.
+
+        ``known(writer, record id)`` tells of records that were checked before the growth began; ``later`` returns the
+        ids of records committed since the log was read.
+        """
+        waiting: list[tuple[str, Record]] = []
+        for entry in self._store.list(""):
+            if entry.key == ids.GENESIS_KEY or entry.key.startswith(KNOWN):
+                continue
+            found = ids.parse_record_key(entry.key)
+            if found is None:
+                yield _foreign(entry.key, "its key is none that a ledger has")
+                continue
+            writer, record_id = found
+            leaf = self._scratch.leaf(record_id)
+            if leaf is not None and leaf.writer == writer:
+                self._scratch.listed(leaf.position, entry.size or 0)
+            elif not known(writer, record_id):
+                yield from self._unheld(entry, writer, record_id, waiting)
+            if len(waiting) >= _BATCH:
+                yield from self._unsequenced(waiting, later())
+                waiting.clear()
+        if waiting:
+            yield from self._unsequenced(waiting, later())
+
+    def _unheld(
+        self, entry: Entry, writer: str, record_id: str, waiting: list[tuple[str, Record]]
+    ) -> Iterator[Finding]:
+        """Look at an object that has a record's key and is none of the log's."""
+        if entry.size is None:
+            yield _foreign(entry.key, "it is no object")
+            return
+        try:
+            content = read(self._store, entry.key, limit=MAX_ENVELOPE + 1)
+        except LedgerError as failure:
+            yield warning("foreign", entry.key, f"nobody reads what stands here: {failure.message}", who=writer)
+            return
+        if content is None:
+            return
+        line, newline, _ = content.partition(b"\n")
+        copied = bool(newline) and self._scratch.has_leaf(merkle.leaf_hash(line))
+        if copied or self._scratch.leaf(record_id) is not None:
+            message = "the log holds this record, or another of its id, already: the first one counts"
+            yield warning("duplicate", entry.key, message, who=writer)
+            return
+        parsed = self._record(line if newline else b"", writer, record_id)
+        if parsed is None:
+            digest = sha256(content[:MAX_ENVELOPE]).hexdigest()
+            yield _foreign(
+                entry.key, f"no accepted key signed it as a record (sha256 of its start: {digest[:16]})", writer
+            )
+        elif not self._scratch.is_lost(record_id):
+            waiting.append((entry.key, parsed))
+
+    def _record(self, line: bytes, writer: str, record_id: str) -> Record | None:
+        try:
+            parsed = record.parse(line)
+            if parsed.kind == "config":
+                live.next_keys(self._state.keys, parsed)
+        except (InputError, VerificationError):
+            return None
+        named = (parsed.origin, parsed.writer, parsed.record_id) == (self._state.origin, writer, record_id)
+        return parsed if named and parsed.signed_under(self._state.keys) is True else None
+
+    def _unsequenced(self, waiting: list[tuple[str, Record]], later: set[str]) -> Iterator[Finding]:
+        for key, found in waiting:
+            if found.record_id in later:
+                continue
+            who = f"{found.writer}, key {found.envelope.keyid[:16]}"
+            if found.seen is not None:
+                broken = self._history.broken(self._history.place(found.seen.encode()), key, "what this record saw")
+                if broken is not None and broken.code != "bad-checkpoint":
+                    yield broken
+            age = self._now - ids.record_time(found.record_id)
+            if age < -AHEAD:
+                message = "this record's id is from the future: nobody adopts it before its time"
+                yield warning("unsequenced", key, message, who=who)
+            elif age < PENDING:
+                self.pending += 1
+            else:
+                message = "this record was staged more than an hour ago, and no commit holds it"
+                yield error("unsequenced", key, message, who=who)
+
+
+def _foreign(key: str, why: str, writer: str | None = None) -> Finding:
+    return warning("foreign", key, f"what stands here is no part of the ledger: {why}", who=writer)
