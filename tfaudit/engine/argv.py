@@ -51,7 +51,8 @@ _AT_APPLY: Final = frozenset(
         "suppress-forget-errors",
     )
 )
-_NOT_AT_PLAN: Final = frozenset(("auto-approve", "suppress-forget-errors", "json-into"))
+_NOT_AT_PLAN: Final = frozenset(("auto-approve", "compact-warnings", "suppress-forget-errors", "json-into"))
+"""Options of an apply that its plan doesn't get; warnings are made compact where the two halves come together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +88,8 @@ def plan_call(invocation: Invocation, environ: Mapping[str, str], *, out: str) -
     options = [flag.word() for flag in invocation.flags if flag.name not in _NOT_AT_PLAN or _is_plan(invocation)]
     mode = ["-destroy"] if invocation.command == "destroy" else []
     file = [] if own else [f"-out={out}"]
-    env = _inner(environ)
-    if not own:
-        # Else the engine ends with advice on how to apply a file that the user never asked for.
-        env["TF_IN_AUTOMATION"] = "1"
-    return Call(args=(*invocation.globals, "plan", *mode, *file, *options), env=env)
+    # The engine's advice on how to apply the file is edited away; TF_IN_AUTOMATION would change more than that.
+    return Call(args=(*invocation.globals, "plan", *mode, *file, *options), env=_inner(environ))
 
 
 def show_call(invocation: Invocation, environ: Mapping[str, str], *, plan_file: str) -> Call:
