@@ -15,13 +15,15 @@ from tfaudit.ledger.store import read
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfaudit.ledger.commit import Commit, RecordLine
+    from tfaudit.ledger.commit import Commit
     from tfaudit.ledger.genesis import Genesis
     from tfaudit.ledger.keyset import KeySet
     from tfaudit.ledger.live import State
     from tfaudit.ledger.store import Store, Working
 
 HINT: Final = "head"
+NEAR: Final = 64
+"""Slots at the end that are tried as a start: so many void ones in a row cost a walk from genesis."""
 
 
 class Head:
@@ -34,23 +36,54 @@ class Head:
         self.next = 0
         """The first slot that was empty when it was last looked at: the next commit's, past every void one."""
 
-    def start_from(self, hint: int | None) -> None:
-        """Start at commit ``hint`` if it proves live from the one before it, else at genesis.
+    def start_near_end(self, hint: int | None) -> None:
+        """Start at one of the last commits, if one of them proves live from the one before it, else at genesis.
 
-        What lies before is taken on trust: each writer checks the transition it extends, ``verify`` checks all.
+        ``hint`` is where the end was once, and only saves looking for it. What lies before the start is taken on trust:
+        each writer checks the transition it extends, ``verify`` checks all. Raises :class:`LedgerError` when the store
+        failed.
         """
-        if hint is None or hint < 1:
-            return
+        last = self._last_filled(hint if hint is not None and hint >= 0 and self._filled(hint) else -1)
+        for number in range(last, max(last - NEAR, 0), -1):
+            if self._start_at(number):
+                return
+
+    def _start_at(self, number: int) -> bool:
         try:
-            self._start_before(hint)
+            self._start_before(number)
         except (InputError, VerificationError):
             self._restart()
-            return
-        for found in self.catch_up():
-            if found.number >= hint:
-                return
-        # The hint names no live commit of this ledger: it is only a hint.
+            return False
+        if any(found.number >= number for found in self.catch_up()):
+            return True
         self._restart()
+        return False
+
+    def _last_filled(self, filled: int) -> int:
+        """Return the last slot before an empty one, by some thirty looks even where the log is long."""
+        step = 1
+        while self._filled(filled + step):
+            filled += step
+            step *= 2
+        empty = filled + step
+        while empty - filled > 1:
+            middle = (filled + empty) // 2
+            if self._filled(middle):
+                filled = middle
+            else:
+                empty = middle
+        return filled
+
+    def _filled(self, number: int) -> bool:
+        try:
+            stream = self._evidence.open(ids.commit_key(number), limit=1)
+        except LedgerError:
+            # What can't be opened fills its slot; if it is the store that failed, the walk will say so.
+            return True
+        if stream is None:
+            return False
+        stream.close()
+        return True
 
     def catch_up(self) -> list[Live]:
         """Walk over all slots that were filled since, and return the live commits among them.
@@ -155,15 +188,3 @@ def back_from(evidence: Store, number: int, digest: str) -> Iterator[tuple[int, 
             raise VerificationError(f"commit {here[0]} is missing or altered", hint="run `tfaudit verify`")
         yield here[0], raw
         here = commit.peek(raw)[0]
-
-
-def last_of_state(evidence: Store, state: State, key: str) -> RecordLine | None:
-    """Return the last record of the state ``key`` in the log that ends with ``state``; errors as :func:`back_from`."""
-    wanted = f" {key}\n".encode()
-    for _, raw in back_from(evidence, state.number, state.digest):
-        # Most commits are of other states: looking for the text is 50 times cheaper than parsing.
-        if wanted in raw:
-            for line in reversed(commit.parse(raw).header.records):
-                if line.state == key:
-                    return line
-    return None

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tfaudit import canonical
 from tfaudit.errors import ConfigError, InputError, LedgerError, TfauditError, VerificationError
-from tfaudit.ledger import checkpoint, commit, head, ids, upkeep
+from tfaudit.ledger import chain, checkpoint, commit, head, ids, upkeep
 from tfaudit.ledger import genesis as genesis_
 from tfaudit.ledger.committer import Committer
 from tfaudit.ledger.draft import Draft
 from tfaudit.ledger.head import Head
-from tfaudit.ledger.record import Previous
 from tfaudit.ledger.spool import GENESIS, Spool, close
 from tfaudit.ledger.store import read
 from tfaudit.signing.note import NoteKey
@@ -317,7 +316,7 @@ class Ledger:
         if raw is None or f"sha256:{canonical.sha256_hex(raw)}" != self.genesis.digest:
             raise LedgerError("the ledger is not in its place", hint="is the folder or bucket the right one?")
         if not self._started:
-            self._head.start_from(head.read_hint(self._working))
+            self._head.start_near_end(head.read_hint(self._working))
             self._started = True
         return self._head.catch_up()
 
@@ -335,8 +334,7 @@ class Ledger:
         previous = None
         match facts.get("state"):
             case {"key": str(key)}:
-                line = head.last_of_state(self._evidence, state, key)
-                previous = Previous(record_id=line.record_id, leaf=line.leaf.hex()) if line else None
+                previous = chain.last_of_state(self._evidence, self._working, state, key)
         return draft.seal(
             facts,
             subjects=subjects,

@@ -71,7 +71,7 @@ class Reader:
         if genesis_digest is not None and start.digest != genesis_digest:
             raise ConfigError(f"this ledger's genesis is {start.digest}, not {genesis_digest}")
         end = Head(evidence, start)
-        end.start_from(head.read_hint(working))
+        end.start_near_end(head.read_hint(working))
         end.catch_up()
         return cls(evidence=evidence, working=working, genesis=start, state=end.state)
 

@@ -13,7 +13,7 @@ from ledgerkit import EVENT, FailingStore, Failure, Place, add, make
 
 from tfaudit.errors import ConfigError, InputError, InternalError, LedgerError
 from tfaudit.events.model import EventLine
-from tfaudit.ledger import commit, ids, record
+from tfaudit.ledger import chain, commit, ids, record
 from tfaudit.ledger.log import Ledger, SpooledError
 from tfaudit.ledger.store import read
 from tfaudit.signing.signer import create_key_file
@@ -55,6 +55,40 @@ def test_records_of_one_state_are_chained(tmp_path: Path) -> None:
     assert [entry.previous and entry.previous.record_id for entry in found] == [None, None, None, first.record_id]
     assert found[3].previous is not None
     assert found[3].previous.leaf == first.leaf
+
+
+def test_the_chain_holds_across_snapshots(tmp_path: Path) -> None:
+    """A state's last record is found however far back it is, with the snapshot, without it, and past a false one."""
+    place = make(tmp_path)
+    first = add(place.open(), state={"key": "a" * 64})
+    ledger = place.open()
+    for number in range(chain.STEP + 5):
+        add(ledger, events=0, state={"key": f"{number % 3:064x}"})
+    state = place.walk()[0]
+    for snapshot in (None, b"nonsense", b'{"commit":3,"digest":"00","states":{}}'):
+        if snapshot is not None:
+            place.working.replace(chain.SNAPSHOT, snapshot)
+        for _ in range(2):
+            found = chain.last_of_state(place.evidence, place.working, state, "a" * 64)
+            assert found == record.Previous(record_id=first.record_id, leaf=first.leaf)
+        assert chain.last_of_state(place.evidence, place.working, state, "c" * 64) is None
+    add(ledger, events=0, state={"key": "a" * 64})
+    found = chain.last_of_state(place.evidence, place.working, place.walk()[0], "a" * 64)
+    assert found is not None
+    assert found.record_id == place.whole()[-1].record_id
+
+
+def test_a_writer_without_a_hint_starts_near_the_end(tmp_path: Path) -> None:
+    """Void slots at the end, a lost hint, a hint beyond the end: the head is found all the same."""
+    place = make(tmp_path)
+    for _ in range(9):
+        add(place.open(), events=0)
+    for number in (9, 10, 30):
+        place.evidence.create(ids.commit_key(number), b"garbage")
+    for hint in (b"", b'{"commit":8,"size":18}', b'{"commit":10,"size":1}', b'{"commit":4000,"size":1}'):
+        place.working.replace("head", hint)
+        assert add(place.open(), events=0).commit == place.walk()[0].number
+    assert len(place.whole()) == 13
 
 
 def test_another_process_goes_on_from_the_hint(tmp_path: Path) -> None:
