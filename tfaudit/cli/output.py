@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Final, TextIO
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -14,9 +15,10 @@ _STYLES: Final = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim"
 
 
 def say(message: str) -> None:
-    """Write one line of tfaudit's own to stderr."""
-    for line in message.split("\n"):
-        print(f"tfaudit: {printable(line)}", file=sys.stderr)
+    """Write one line of tfaudit's own to stderr. A stderr that is closed or full must not stop a run half way."""
+    with suppress(OSError, ValueError):
+        for line in message.split("\n"):
+            print(f"tfaudit: {printable(line)}", file=sys.stderr)
 
 
 def write_json(document: object) -> None:

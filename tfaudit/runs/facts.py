@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from tfaudit import __version__
+from tfaudit import __version__, canonical
 from tfaudit.engine.argv import Invocation
 from tfaudit.engine.brand import Engine
 from tfaudit.identity.git import Repository
@@ -21,6 +23,13 @@ Status = Literal[
     "planned", "applied", "errored", "interrupted", "killed", "declined", "not-started", "succeeded", "unknown"
 ]
 NOT_GATED: Final[Mapping[str, object]] = {"decision": "not-gated", "reasons": []}
+
+
+MAX_LOCK_FILE: Final = 4 << 20
+MAX_PROVIDERS: Final = 128
+_PROVIDER: Final = re.compile(
+    r'^provider "([^"\n]{1,200})" \{\n(?:.*\n)??\s*version\s*=\s*"([^"\n]{1,64})"', re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +73,19 @@ def command(invocation: Invocation, redactor: Redactor) -> dict[str, object]:
     if arguments:
         described["arguments"] = arguments
     return described
+
+
+def providers(lock_file: Path) -> dict[str, object] | None:
+    """Return the providers' versions and the digest of the lock file that fixes their bytes; None without one."""
+    try:
+        with lock_file.open("rb") as file:
+            content = file.read(MAX_LOCK_FILE + 1)
+    except OSError:
+        return None
+    if len(content) > MAX_LOCK_FILE:
+        return None
+    versions = dict(_PROVIDER.findall(content.decode("utf-8", "replace"))[:MAX_PROVIDERS])
+    return {"lock_sha256": canonical.sha256_hex(content), "versions": versions}
 
 
 def source(repository: Repository | None) -> dict[str, object] | None:

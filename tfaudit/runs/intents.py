@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tfaudit.events.build import plan_events
 from tfaudit.events.index import ChangeIndex
 from tfaudit.events.lines import LineWriter
+from tfaudit.ledger import ids
 from tfaudit.runs import facts
 from tfaudit.runs.facts import Status
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from tfaudit.engine.process import Ended
     from tfaudit.events.model import EventLine
     from tfaudit.ledger.draft import Draft
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 SOURCE_WAIT_SECONDS = 3.0
 """How long a record waits for the places in the configuration: they are worth having, not worth waiting for."""
+
+
+CLOCKS_APART_MILLISECONDS = 60 * 60 * 1000
+"""How far the clocks of two machines may differ when a plan's record is looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,9 @@ def write_intent(stage: Stage, recorder: Recorder, planned: Planned) -> Intent:
         "decision": dict(facts.NOT_GATED),
         **_plan_facts(recorder, planned),
     }
+    plan_record = _plan_record(recorder, planned) if stage.run.invocation.plan_file else None
+    if plan_record is not None:
+        own["plan_record"] = plan_record
     record_id = recorder.write(
         "intent",
         own,
@@ -105,7 +112,25 @@ def _plan_facts(recorder: Recorder, planned: Planned) -> dict[str, object]:
     found: dict[str, object] = {"state": facts.state(recorder.state_key, planned.before)}
     if planned.sha256 is not None:
         found["plan"] = facts.plan(planned.sha256, planned.plan)
+        found["refers"] = planned.sha256
     return found
+
+
+def _plan_record(recorder: Recorder, planned: Planned) -> str | None:
+    """Return the record of the plan that is applied: the newest of this very file; None where it was not recorded.
+
+    The look-up ends where the log is older than the plan says it is.
+    """
+    made = datetime.fromisoformat(planned.plan.timestamp) if planned.plan and planned.plan.timestamp else None
+    if made is None:
+        return None
+    oldest = ids.milliseconds(made) - CLOCKS_APART_MILLISECONDS
+    for entry in recorder.reader().newest_first():
+        if entry.line.kind == "plan" and entry.line.refers == planned.sha256:
+            return entry.line.record_id
+        if entry.time < oldest:
+            break
+    return None
 
 
 def _changes(stage: Stage, planned: Planned, draft: Draft) -> Iterator[EventLine]:

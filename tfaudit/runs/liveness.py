@@ -13,7 +13,10 @@ from tfaudit.errors import LedgerError
 
 
 class Mark:
-    """A run's mark on its machine: a file that is locked as long as the process lives, and removed at its end."""
+    """A run's mark on its machine: a file that is locked as long as the process lives.
+
+    It is removed by :meth:`done` alone. A run that ends without leaves it, unlocked: the next one knows that it died.
+    """
 
     def __init__(self, spool: Path, run_id: str) -> None:
         self._path = _path(spool, run_id)
@@ -31,8 +34,11 @@ class Mark:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._path.unlink(missing_ok=True)
         os.close(self._fd)
+
+    def done(self) -> None:
+        """Remove the mark: what came of the run is recorded, or waits in the spool."""
+        self._path.unlink(missing_ok=True)
 
 
 def is_alive(spool: Path, run_id: str) -> bool | None:

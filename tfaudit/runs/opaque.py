@@ -68,7 +68,7 @@ def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
     """
     ready = get_ready(run)
     recorder = Recorder(run, ready, planning.redactor(run))
-    with Mark(run.config.spool, run.run_id):
+    with Mark(run.config.spool, run.run_id) as mark:
         recovery.close_interrupted(run, relay, recorder, held_lock=False)
         before = state.current(run, relay)
         remembered: dict[str, object] = {"capture": "partial", "decision": dict(facts.NOT_GATED)}
@@ -99,6 +99,7 @@ def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
         kind = "outcome" if run.invocation.role is Role.APPLY else "operation"
         run.world.step("outcome")
         recorder.write(kind, closing, on_failure="spool")
+        mark.done()
     summary.tell(run, recorder, run.invocation.command, status)
     return ended.code or (LedgerError.exit_code if recorder.spooled is not None else 0)
 

@@ -250,7 +250,7 @@ def _end_before(
 def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View) -> int:
     """Record the intent, apply, record the outcome."""
     run = stage.run
-    with Mark(run.config.spool, run.run_id):
+    with Mark(run.config.spool, run.run_id) as mark:
         held_lock = run.invocation.plan_file is None and run.invocation.lock
         recovery.close_interrupted(run, stage.relay, recorder, held_lock=held_lock)
         run.world.step("intent")
@@ -264,6 +264,7 @@ def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View) -> i
         except TfauditError as error:
             run.world.say(f"what came of this run is NOT recorded: {error}")
             return applied.ended.code or LedgerError.exit_code
+        mark.done()
     summary.tell(run, recorder, summary.happened(applied.outcome.counts), applied.status)
     return applied.ended.code or (LedgerError.exit_code if recorder.spooled is not None else 0)
 

@@ -102,6 +102,9 @@ class Recorder:
             "tfaudit": facts.tool(),
             "actor": draft.disclose("/actor", commitment.json_text(ready.actor.to_json())),
         }
+        providers = facts.providers(run.workdir.root / ".terraform.lock.hcl")
+        if providers is not None:
+            predicate["providers"] = providers
         source = facts.source(ready.repository)
         if source is not None:
             predicate["source"] = source
