@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import InputError, LedgerError, VerificationError
-from tfaudit.ledger import checkpoint, commit, ids, live
+from tfaudit.ledger import checkpoint, commit, ids, live, merkle
 from tfaudit.ledger.live import Live
 from tfaudit.ledger.store import read
 from tfaudit.ledger.verify.findings import error, warning
@@ -221,7 +221,9 @@ class Walk:
         self._proof = number if self._proof is None else self._proof
 
     def _signed(self, parsed: Commit) -> bool:
-        if parsed.checkpoint.checkpoint.origin != self.state.origin:
+        """Tell whether the log's key signed the tree that ends with just this commit's header."""
+        tree = parsed.checkpoint.checkpoint
+        if tree.origin != self.state.origin or tree_of(parsed) != (tree.size, tree.root):
             return False
         for keys in self.keysets.values():
             try:
@@ -246,6 +248,16 @@ class Walk:
                 message = f"what stands here is no part of the log: {reason}"
                 make = warning if stepped else error
                 self._findings.add(make(said, ids.commit_key(number), message, who=LOG if LOG in reason else None))
+
+
+def tree_of(parsed: Commit) -> tuple[int, bytes] | None:
+    """Return size and root of the tree that a commit's frontier and its own leaf make; None where they make none."""
+    header = parsed.header
+    size = header.size + len(header.records)
+    if len(header.frontier) != size.bit_count():
+        return None
+    frontier, size = merkle.grow(header.frontier, size, (parsed.leaf,))
+    return size, merkle.root(frontier)
 
 
 def _parsed(raw: bytes) -> Commit | None:

@@ -7,8 +7,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import InputError, LedgerError, VerificationError
-from tfaudit.ledger import checkpoint, commit, ids, live, merkle
+from tfaudit.ledger import checkpoint, commit, ids, live
 from tfaudit.ledger.store import read
+from tfaudit.ledger.verify.commits import tree_of
 from tfaudit.ledger.verify.scratch import Head
 
 if TYPE_CHECKING:
@@ -63,12 +64,11 @@ class Earlier:
             raw, parsed = found
             header = parsed.header
             # The kept root vouches for every byte of the header once the header's own tree has that root.
-            frontier, size = merkle.grow(header.frontier, header.size + len(header.records), (parsed.leaf,))
+            if tree_of(parsed) != (kept.checkpoint.size, kept.checkpoint.root):
+                return None
             keys = self._keys(header.keys, before=header.number)
             checkpoint.verify(kept, keys.log)
         except (InputError, VerificationError):
-            return None
-        if (size, merkle.root(frontier)) != (kept.checkpoint.size, kept.checkpoint.root):
             return None
         state = live.resume(self._genesis, parsed, sha256(raw).hexdigest(), keys, header.keys)
         return Start(state=state, time=header.time)
