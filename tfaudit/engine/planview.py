@@ -20,7 +20,7 @@ Mode = Literal["normal", "destroy", "refresh-only"]
 _RULE = re.compile(r"─{2,}$")
 _ASKING = "Enter a value: "
 _FAILED = "Planning failed. "
-_NEXT_STEP = ("Saved the plan to: ", "Terraform has generated configuration", "OpenTofu has generated configuration")
+_NEXT_STEP = ("Saved the plan to:", "Terraform has generated configuration", "OpenTofu has generated configuration")
 # Lines of the plan itself: a warning above one of them was not the plan's last word.
 _PLAN_LINE = re.compile(
     r"(Terraform|OpenTofu) (used the selected providers to generate|(will perform|planned) the following actions)"
@@ -127,8 +127,7 @@ class PlanText:
     def _continues(self, text: str) -> bool:
         """Whether the lines held so far, with this one, may still be the end of the plan."""
         if self._rule_at is not None:
-            after = next((line for line in self._texts[self._rule_at + 1 :] if line), text)
-            return not after or after.startswith(_NEXT_STEP)
+            return _may_announce([*self._texts[self._rule_at + 1 :], text])
         if not text or _RULE.match(text):
             return True
         if self.mode == "plan":
@@ -193,18 +192,24 @@ def _own_start(line: bytes, text: str) -> int:
 def _split_tail(lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
     """The lines before and from the rule (and the blank line above it) under which the saved plan is announced."""
     texts = [plain(line) for line in lines]
-    if not any(text.startswith(_NEXT_STEP) for text in texts):
+    rule = next((at for at, text in enumerate(texts) if _RULE.match(text)), None)
+    if rule is None or not any(texts[rule + 1 :]):
         return lines, []
-    rule = next((at for at, text in enumerate(texts) if _RULE.match(text)), len(texts))
     start = rule - 1 if rule and not texts[rule - 1] else rule
     return lines[:start], lines[start:]
+
+
+def _may_announce(texts: Sequence[str]) -> bool:
+    """Whether these lines, wrapped as narrowly as may be, begin the announcement under the rule."""
+    beginning = " ".join(" ".join(texts[:12]).split())
+    return any(beginning.startswith(step) or step.startswith(beginning) for step in _NEXT_STEP)
 
 
 def _generated(tail: Sequence[bytes]) -> str:
     """The paragraph about generated configuration, with the blank line above it, when the tail holds it."""
     texts = [plain(line) for line in tail]
-    start = next((at for at, text in enumerate(texts) if text.startswith(_NEXT_STEP[1:])), None)
-    if start is None:
+    start = next((at for at, text in enumerate(texts) if text and not _RULE.match(text)), 0)
+    if "has generated" not in " ".join(texts[start : start + 3]):
         return ""
     stop = next((at for at, text in enumerate(texts) if at > start and not text), len(texts))
     return "\n" + "".join(f"{text}\n" for text in texts[start:stop])

@@ -203,6 +203,13 @@ removed {
 }
 """
 
+_IMPORTED = """
+import {
+  to = terraform_data.imported
+  id = "the-id"
+}
+"""
+
 _UNSAVED_STATE = """
 resource "terraform_data" "a" {
   input = "v"
@@ -330,7 +337,7 @@ PIPES = (
     Case(name="failed plan with nothing in it", text=_EMPTY_FAILED_PLAN, command=("apply", "-auto-approve")),
     Case(name="broken configuration", text=_BROKEN, command=("apply",)),
     Case(name="invalid variable", text=_INVALID_VARIABLE, command=("apply",)),
-    Case(name="variable asked for", text=_ASKS, command=("apply",), typed="line\nyes\n"),
+    Case(name="variable asked for", text=_ASKS, command=("apply",), typed="line\n"),
     Case(name="variable asked for, no input", text=_ASKS, command=("apply", "-input=false")),
     Case(
         name="import, move, forget",
@@ -365,6 +372,11 @@ ARGUMENTS_BY_ENVIRONMENT = (
     Case(name="plan with an exit code", text=_BASIC, command=("plan", "-detailed-exitcode")),
     Case(name="plan with warnings", text=_WARNINGS, command=("plan",)),
     Case(name="failed plan alone", text=_FAILED_PLAN, command=("plan",)),
+    Case(
+        name="plan that generates configuration",
+        text=_IMPORTED,
+        command=("plan", "-generate-config-out=generated.tf"),
+    ),
     Case(name="plan as JSON", text=_BASIC, command=("plan", "-json")),
     Case(name="saved plan", text=_BASIC, command=("apply", "saved"), before=(("plan", "-out=saved"),)),
     Case(name="saved plan that is none", text=_BASIC, command=("apply", "main.tf")),

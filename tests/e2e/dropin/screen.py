@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fcntl
 import os
 import pty
@@ -20,6 +21,7 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _STAMP = re.compile(r'"@timestamp":"[^"]*"')
 _AFTER = re.compile(r"(complete after|errored after) (?:\d+[hms])+")
 _ELAPSED = re.compile(r'"elapsed_seconds":\d+')
+_OWN = re.compile(r"^((?:\x1b\[\d+m)*)tfaudit: .*\n", re.MULTILINE)
 _EVENT = re.compile(
     r"^(?:\x1b\[\d+m)*\S.*(?:: (?:Creating|Modifying|Destroying|Reading|Refreshing state|Importing|Still "
     r"|Preparing import|Provisioning with |(?:Creation|Modifications|Destruction|Read|Import) complete)"
@@ -95,7 +97,7 @@ def normalise(text: str, *, folder: Path | None = None) -> str:
     text = _STAMP.sub('"@timestamp":"TIME"', text)
     text = _AFTER.sub(r"\1 TIME", text)
     text = _ELAPSED.sub('"elapsed_seconds":0', text)
-    lines = [line for line in text.split("\n") if not line.startswith("tfaudit: ")]
+    lines = _OWN.sub(r"\1", text).split("\n")
     ordered: list[str] = []
     run: list[str] = []
     for line in lines:
@@ -117,8 +119,9 @@ def same(one: Shown, other: Shown, *, folders: tuple[Path, Path]) -> None:
         (shown.code, normalise(shown.stdout, folder=folder), normalise(shown.stderr, folder=folder))
         for shown, folder in zip((one, other), folders, strict=True)
     )
-    assert right[1] == left[1]
-    assert right[2] == left[2]
+    for stream, expected, found in zip(("stdout", "stderr"), left[1:], right[1:], strict=True):
+        lines = difflib.unified_diff(expected.split("\n"), found.split("\n"), "engine", "stand-in", lineterm="", n=2)
+        assert found == expected, f"{stream}:\n" + "\n".join(line.encode("unicode_escape").decode() for line in lines)
     assert right[0] == left[0]
 
 
@@ -128,10 +131,16 @@ _INTERRUPT = ("Interrupt received.", "Please wait for ", "Gracefully shutting do
 def loosen(shown: Shown) -> Shown:
     """The same with its lines sorted, without blank ones and the word about an interrupt.
 
-    Whether and when the engine gives that word before it ends is a race of its own.
+    Whether and when the engine gives that word before it ends, and how it names the reason, is a race of its own.
     """
     out, err = (
-        "\n".join(sorted(line for line in text.splitlines() if line.strip() and not line.startswith(_INTERRUPT)))
+        "\n".join(
+            sorted(
+                line.replace("context canceled", "interrupted")
+                for line in _OWN.sub(r"\1", text).splitlines()
+                if line.strip() and not line.startswith(_INTERRUPT)
+            )
+        )
         for text in (shown.stdout, shown.stderr)
     )
     return Shown(out, err, shown.code)
