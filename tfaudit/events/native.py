@@ -1,8 +1,8 @@
 """What is a change event, once line, disclosures and outcome are joined?
 
-This is the native form that ``inspect``, ``history`` and ``export`` give, the schema ``change-event.v1``. Values stand in
-it as the engine spelled them (``msgspec.Raw``); one whose disclosure is absent, erased or does not open its digest is
-null, with ``withheld`` true.
+This is the native form that ``inspect``, ``history`` and ``export`` give, the schema ``change-event.v1``. Values stand
+in it as the engine spelled them (``msgspec.Raw``); one whose disclosure is absent, erased or does not open its digest
+is null, with ``withheld`` true.
 """
 
 from __future__ import annotations

@@ -57,9 +57,9 @@ _state: Final = msgspec.json.Decoder(_State)
 _configuration: Final = msgspec.json.Decoder(_Configuration)
 
 
-def is_marked(*marks: msgspec.Raw) -> bool:
-    """Return whether any of the undecoded marks may hold a ``true``."""
-    return any(b"true" in bytes(mark) for mark in marks)
+def is_marked(mark: msgspec.Raw) -> bool:
+    """Return whether the undecoded mark may hold a ``true``."""
+    return b"true" in bytes(mark)
 
 
 def names_a_secret(raw: bytes) -> bool:

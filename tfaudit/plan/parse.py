@@ -20,38 +20,22 @@ from tfaudit.plan.checks import check_results
 from tfaudit.plan.detect import Kind, detect_bytes, detect_keys, refuse, unwrapped
 from tfaudit.plan.exactjson import Buffer, Json
 from tfaudit.plan.model import (
-    Action,
     ActionInvocation,
     CheckResult,
     Counts,
     OutputChange,
     ResourceChange,
-    derive_action,
 )
 from tfaudit.plan.personal import is_personal
 from tfaudit.plan.redact import Redactor
 from tfaudit.plan.resources import ChangeReader
+from tfaudit.plan.survey import Survey, survey
 
 MAX_SIZE: Final = 4 << 30
 """A plan JSON beyond this many bytes is refused."""
 
 _WHAT: Final = "the plan JSON"
 T = TypeVar("T")
-
-
-class _GlanceChange(msgspec.Struct):
-    actions: Json = None
-    importing: Json = None
-    before_sensitive: msgspec.Raw = found_secrets.ABSENT
-    after_sensitive: msgspec.Raw = found_secrets.ABSENT
-
-
-class _Glance(msgspec.Struct):
-    change: _GlanceChange | None = None
-    previous_address: Json = None
-
-
-_glance: Final = msgspec.json.Decoder(_Glance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,17 +141,15 @@ def _plan(members: dict[str, msgspec.Raw], redactor: Redactor, personal: Callabl
     outputs = (
         exactjson.members(members["output_changes"], what="output_changes") if _has(members, "output_changes") else {}
     )
-    survey = _Survey(redactor)
-    listed = [raw for raw in changes if survey.lists(raw)]
-    for raw in drift:
-        survey.glance(raw)
+    seen = survey(changes, redactor.names)
+    secrets = seen.secrets | survey(drift, redactor.names).secrets
     for raw in outputs.values():
-        survey.secrets.update(found_secrets.in_change(_object(raw), redactor.names, "output"))
-    survey.secrets.update(found_secrets.in_state(_raw(members, "prior_state")))
-    survey.secrets.update(
+        secrets.update(found_secrets.in_change(_object(raw), redactor.names, "output"))
+    secrets.update(found_secrets.in_state(_raw(members, "prior_state")))
+    secrets.update(
         found_secrets.in_variables(_raw(members, "variables"), _raw(members, "configuration"), redactor.names)
     )
-    knowing = redactor.knowing(survey.secrets)
+    knowing = redactor.knowing(secrets)
     deferred = _array(members, "deferred_changes")
     actions = _array(members, "action_invocations")
     deferred_actions = _array(members, "deferred_action_invocations")
@@ -180,7 +162,8 @@ def _plan(members: dict[str, msgspec.Raw], redactor: Redactor, personal: Callabl
         applyable=_scalar(members, "applyable", bool),
         complete=_scalar(members, "complete", bool),
         errored=_scalar(members, "errored", bool),
-        counts=survey.counts(
+        counts=_counts(
+            seen,
             drift=len(drift),
             outputs=changed_outputs,
             deferred=len(deferred),
@@ -189,7 +172,7 @@ def _plan(members: dict[str, msgspec.Raw], redactor: Redactor, personal: Callabl
         ),
         withheld=(format_version or "").startswith("0."),
         redactor=knowing,
-        _changes=listed,
+        _changes=[raw for raw, listed in zip(changes, seen.listed, strict=True) if listed],
         _drift=drift,
         _deferred=deferred,
         _outputs=outputs,
@@ -200,62 +183,21 @@ def _plan(members: dict[str, msgspec.Raw], redactor: Redactor, personal: Callabl
     )
 
 
-class _Survey:
-    """The first look at every change: which are listed, how many of which action, which strings are secret."""
-
-    def __init__(self, redactor: Redactor) -> None:
-        self.secrets: set[str] = set()
-        self._names = redactor.names
-        self._actions: dict[Action, int] = {}
-        self._moved = 0
-        self._imported = 0
-
-    def lists(self, raw: msgspec.Raw) -> bool:
-        """Count a resource change; return whether it is listed."""
-        seen = self.glance(raw)
-        change = seen.change or _GlanceChange()
-        actions = change.actions if isinstance(change.actions, list) else []
-        action = derive_action([str(action) for action in actions])
-        self._actions[action] = self._actions.get(action, 0) + 1
-        self._moved += seen.previous_address is not None
-        self._imported += change.importing is not None
-        return action != "no-op" or seen.previous_address is not None or change.importing is not None
-
-    def glance(self, raw: msgspec.Raw) -> _Glance:
-        """Return the outline of a change, after collecting its secrets."""
-        try:
-            seen = _glance.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise InputError("a resource change of the plan JSON can't be read") from error
-        change = seen.change
-        if change is not None and (
-            found_secrets.is_marked(change.before_sensitive, change.after_sensitive)
-            or found_secrets.names_a_secret(bytes(raw))
-            or self._names.custom
-        ):
-            decoded = _object(raw)
-            kind = decoded.get("type")
-            self.secrets.update(
-                found_secrets.in_change(decoded["change"], self._names, kind if isinstance(kind, str) else "")
-            )
-        return seen
-
-    def counts(self, **others: int) -> Counts:
-        """Return all that was counted."""
-        of = self._actions.get
-        return Counts(
-            no_op=of("no-op", 0),
-            create=of("create", 0),
-            read=of("read", 0),
-            update=of("update", 0),
-            delete=of("delete", 0),
-            replace=of("replace", 0),
-            forget=of("forget", 0),
-            unknown=of("unknown", 0),
-            moved=self._moved,
-            imported=self._imported,
-            **others,
-        )
+def _counts(seen: Survey, **others: int) -> Counts:
+    of = seen.actions.get
+    return Counts(
+        no_op=of("no-op", 0),
+        create=of("create", 0),
+        read=of("read", 0),
+        update=of("update", 0),
+        delete=of("delete", 0),
+        replace=of("replace", 0),
+        forget=of("forget", 0),
+        unknown=of("unknown", 0),
+        moved=seen.moved,
+        imported=seen.imported,
+        **others,
+    )
 
 
 def _check_format(version: str | None) -> None:

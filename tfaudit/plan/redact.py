@@ -23,6 +23,10 @@ _MAX_NESTED_JSON: Final = 4
 _TOO_SHORT: Final = 10
 """A quoted text below this holds neither a known secret (eight characters) nor a name with a value."""
 
+_WORTH_KEEPING: Final = 40
+_MAX_KEPT: Final = 20_000
+"""So many short texts found harmless are remembered: zones, sizes and names come in every resource."""
+
 _KEY: Final = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
 _text_encoder: Final = msgspec.json.Encoder(order="sorted")
 
@@ -40,6 +44,7 @@ class Redactor:
     def __init__(self, *, secrets: KnownSecrets | None = None, names: NameRules | None = None) -> None:
         self.secrets: Final = secrets or KnownSecrets()
         self.names: Final = names or NameRules()
+        self._harmless: Final[set[bytes]] = set()
 
     def knowing(self, values: Iterable[str]) -> Redactor:
         """Return a redactor that withholds ``values`` (those of eight characters or more) wherever they recur."""
@@ -47,9 +52,15 @@ class Redactor:
 
     def suspects(self, text: bytes) -> bool:
         """Return False only if the JSON ``text`` of a value, its own name aside, can hold nothing to redact."""
-        if len(text) < _TOO_SHORT and not self.names.custom:
+        if self.names.custom:
+            return True
+        if len(text) < _TOO_SHORT or text in self._harmless:
             return False
-        return self.names.custom or tokens.may_hold_one(text) or (bool(self.secrets) and self.secrets.occur_in(text))
+        if tokens.may_hold_one(text) or (self.secrets and self.secrets.occur_in(text)):
+            return True
+        if len(text) <= _WORTH_KEEPING and len(self._harmless) < _MAX_KEPT:
+            self._harmless.add(text)
+        return False
 
     def text(self, text: str) -> str:
         """Return free text (a diagnostic, an id, a reason) without its secrets."""
