@@ -137,7 +137,7 @@ class Halves:
         """Apply the plan, rendering its stream."""
         state_out = next((o.partition("=")[2] for o in self.options if o.startswith("-state-out=")), None)
         imports = tuple(
-            (change["address"], import_label(change["change"]["importing"]))
+            (change["address"], import_label(change["change"]["importing"]["id"]))
             for change in shown.get("resource_changes", ())
             if "importing" in change["change"]
         )

@@ -293,13 +293,11 @@ def destroyed(text: str, changes: dict[str, Any]) -> str:
     return f"Destroy complete! Resources: {changes.get('remove', 0)} destroyed.{rest}"
 
 
-def import_label(importing: Mapping[str, Any]) -> str:
-    """The label (``id=…`` or ``identity=…``) that the engine prints for a plan's ``importing`` object."""
-    identity = importing.get("identity")
-    if isinstance(identity, dict):
-        parts = (f"{name}={value}" for name, value in sorted(identity.items()) if value is not None)
-        return f"identity={','.join(parts)}"
-    return f"id={importing.get('id', '')}"
+def import_label(subject: str | Mapping[str, object]) -> str:
+    """The label that the engine prints for an import: of an id, or of an identity's attributes."""
+    if isinstance(subject, str):
+        return f"id={subject}"
+    return "identity=" + ",".join(f"{name}={value}" for name, value in sorted(subject.items()) if value is not None)
 
 
 def _subject(message: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
