@@ -1,0 +1,117 @@
+"""``tfaudit log``: the ledger's records, the newest first, a line each."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+import click
+
+from tfaudit.cli.looking import Looked, chosen, json_line, looking, period_options, stack_option
+from tfaudit.cli.main import Options
+from tfaudit.cli.output import printable, style
+
+_KINDS: Final = (
+    "plan",
+    "intent",
+    "outcome",
+    "operation",
+    "approval",
+    "rejection",
+    "review",
+    "access",
+    "erasure",
+    "adopt",
+    "finding",
+    "external",
+    "config",
+    "retention",
+)
+_PLACES: Final = {"staged": "staged: no commit holds it yet", "spool": "waiting in the spool of this machine"}
+_COLOURS: Final = {"errored": "red", "killed": "red", "interrupted": "yellow", "not-started": "yellow"}
+
+
+@click.command("log")
+@click.option("--json", "as_json", is_flag=True, help="Print each record as one line of JSON.")
+@click.option("-n", "limit", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")
+@stack_option
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), metavar="KIND", help="Only of this kind.")
+@period_options
+@click.option("--run", "run", metavar="RUN", help="Only of this run.")
+@click.pass_obj
+def command(
+    options: Options,
+    as_json: bool,
+    limit: int | None,
+    stack: str | None,
+    kinds: tuple[str, ...],
+    start: str | None,
+    end: str | None,
+    run: str | None,
+) -> int:
+    """Show the ledger's records, the newest first.
+
+    Records that no commit holds yet come in front and say so. What is read is checked on the way; whether the whole
+    ledger is sound is for `tfaudit verify`.
+    """
+    from dataclasses import replace
+
+    wanted = chosen(stack=stack, start=start, end=end, kinds=kinds)
+    looked = Looked()
+    with looking(options, looked) as view:
+        if run is not None:
+            wanted = replace(wanted, run_id=view.run(run).run_id or "")
+        entries = view.log(wanted, limit=limit)
+        if as_json:
+            for entry in entries:
+                sys.stdout.buffer.write(json_line(entry))
+            return looked.exit_code
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        head = True
+        for entry in entries:
+            if head:
+                sys.stdout.write(
+                    style(_cut(_line("TIME (UTC)", "RUN", "KIND", "ACTOR", "STACK", "WHAT"), width), "bold")
+                )
+                sys.stdout.write("\n")
+                head = False
+            sys.stdout.write(_shown(entry, width) + "\n")
+        if head:
+            click.echo("no such record" if view.reader.state.size else "the ledger is empty", err=True)
+    return looked.exit_code
+
+
+def _shown(entry: Mapping[str, Any], width: int | None) -> str:
+    actor = entry["actor"]
+    what = entry["summary"]
+    if entry["place"] in _PLACES:
+        what = f"{what} ({_PLACES[entry['place']]})"
+    line = _line(
+        entry["time"][:19].replace("T", " "),
+        (entry["run_id"] or entry["record_id"])[:18],
+        entry["kind"],
+        principal(actor),
+        entry["stack"] or "",
+        what,
+    )
+    line = _cut(printable(line), width)
+    colour = _COLOURS.get(entry["status"] or "")
+    return style(line, colour) if colour else line
+
+
+def _line(*cells: str) -> str:
+    time, run, kind, actor, stack, what = cells
+    return f"{time:<19}  {run:<18}  {kind:<9}  {actor:<16}  {stack:<24}  {what}"
+
+
+def _cut(line: str, width: int | None) -> str:
+    return line if width is None or len(line) <= width else line[: max(width - 1, 1)] + "…"
+
+
+def principal(actor: object) -> str:
+    """Return the name of an actor, for people."""
+    if isinstance(actor, dict):
+        return str(actor.get("principal") or "unknown")
+    return str(actor) if actor is not None else "(withheld)"

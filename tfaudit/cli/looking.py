@@ -1,0 +1,104 @@
+"""What the reading verbs share: the view of the configured ledger, their filters, their JSON lines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tfaudit.cli.output import printable, say
+from tfaudit.cli.place import this_config, this_world
+from tfaudit.errors import UsageError, VerificationError
+
+if TYPE_CHECKING:
+    from tfaudit.cli.main import Options
+    from tfaudit.export.view import Filter, View
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Looked:
+    """What was found amiss while looking; the exit code tells of it at the end."""
+
+    def __init__(self) -> None:
+        self._problems: set[str] = set()
+
+    def problem(self, text: str) -> None:
+        """Say it, once."""
+        if text not in self._problems:
+            self._problems.add(text)
+            say(text)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or that of a failed verification."""
+        return VerificationError.exit_code if self._problems else 0
+
+
+@contextmanager
+def looking(options: Options, looked: Looked) -> Iterator[View]:
+    """Give the view of the ledger that is configured or named; no key is needed."""
+    from tfaudit.export.view import View
+    from tfaudit.ledger.ids import milliseconds
+    from tfaudit.runs.ledgers import evidence_location, evidence_store, working_store
+
+    world = this_world()
+    config = this_config(options, world)
+    working = config.working
+    with View.open(
+        evidence=evidence_store(evidence_location(config)),
+        working=working_store(working),
+        spool=working_store(str(config.spool)) if config.spool.is_dir() else None,
+        genesis_digest=config.genesis,
+        folder=None if "://" in working else Path(working),
+        time=milliseconds(world.clock()),
+        on_problem=looked.problem,
+    ) as view:
+        yield view
+
+
+def period_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--from`` and ``--to``."""
+    date = "a date or time in UTC, or 7d for seven days ago"
+    command = click.option("--to", "end", metavar="TIME", help=f"Up to and with {date}.")(command)
+    return click.option("--from", "start", metavar="TIME", help=f"From {date}.")(command)
+
+
+def stack_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--stack``."""
+    return click.option("--stack", metavar="PATTERN", help="Only of the stacks that match, as in '*/network'.")(command)
+
+
+def chosen(
+    *, stack: str | None = None, start: str | None = None, end: str | None = None, kinds: tuple[str, ...] = ()
+) -> Filter:
+    """Return the filter that the options ask for; :class:`UsageError` for what is no date."""
+    from tfaudit.export import dates
+    from tfaudit.export.view import Filter
+    from tfaudit.ledger.ids import milliseconds
+
+    now = this_world().clock()
+    first = milliseconds(dates.start(start, now=now)) if start else None
+    last = milliseconds(dates.end(end, now=now)) if end else None
+    if first is not None and last is not None and first >= last:
+        raise UsageError(f"--from {start} is not before --to {end}")
+    return Filter(stack=stack, start=first, end=last, kinds=kinds)
+
+
+def write_line(document: Mapping[str, Any]) -> None:
+    """Write one JSON document, which may hold values as the engine spelled them, as one line to stdout."""
+    sys.stdout.buffer.write(json_line(document))
+
+
+def json_line(document: Mapping[str, Any]) -> bytes:
+    """Return the document's JSON and a newline; whatever could steer a terminal stands in it escaped."""
+    from tfaudit.events.native import encode
+
+    text = encode(document)
+    if not text.isascii() or b"\x7f" in text:
+        text = printable(text.decode("utf-8", "replace")).encode()
+    return text + b"\n"

@@ -1,0 +1,211 @@
+"""What does one record say in a line of the log?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+
+from tfaudit.ledger import ids
+from tfaudit.ledger.commit import RecordLine
+
+if TYPE_CHECKING:
+    from tfaudit.ledger.record import Record
+
+_PLANNED: Final = ("create", "update", "replace", "delete", "forget", "read", "unknown")
+
+
+class Row(NamedTuple):
+    """One record as the reading views know it: the columns of the index."""
+
+    position: int
+    """The leaf's index in the log; for a record that no commit holds, its rank among those from :data:`PENDING` on."""
+    commit: int
+    """-1 while no commit holds it."""
+    place: str
+    """``log``, ``staged`` (in the store, for a commit to adopt) or ``spool`` (on this machine only)."""
+    leaf: bytes
+    writer: str
+    record_id: str
+    kind: str
+    run_id: str | None
+    time: int
+    """The record's own, milliseconds since the epoch."""
+    stack: str | None
+    intent: str | None
+    """The intent that the record closes."""
+    recovered: int
+    """1 where someone else closed the intent, since the run itself was killed."""
+    plan_digest: str | None
+    actor_digest: str | None
+    entry: bytes
+    """The fixed members of the log entry, JSON."""
+
+    @property
+    def line(self) -> RecordLine:
+        """What a commit says of the record, as far as reading it needs."""
+        return RecordLine(
+            leaf=self.leaf, writer=self.writer, record_id=self.record_id, kind=self.kind, refers=None, state=None
+        )
+
+
+PENDING: Final = 1 << 62
+"""Positions from here on are no leaf indices: records that no commit holds, oldest first."""
+
+
+def row(record: Record, *, position: int, commit: int, place: str) -> Row:
+    """Return the row of a record that was read."""
+    predicate = record.predicate
+    return Row(
+        position=position,
+        commit=commit,
+        place=place,
+        leaf=record.leaf,
+        writer=record.writer,
+        record_id=record.record_id,
+        kind=record.kind,
+        run_id=_text(predicate, "run_id"),
+        time=record.time,
+        stack=_text(predicate, "stack"),
+        intent=_text(predicate, "intent"),
+        recovered=int(bool(predicate.get("recovered"))),
+        plan_digest=_text(_table(predicate, "plan"), "sha256"),
+        actor_digest=_text(_table(predicate, "actor"), "digest"),
+        entry=msgspec.json.encode(_fixed(record)),
+    )
+
+
+def unreadable(line: RecordLine, *, position: int, commit: int, problem: str) -> Row:
+    """Return the row of a record that the log holds and that can't be read: ``problem`` says why."""
+    time = ids.record_time(line.record_id)
+    fixed: dict[str, object] = {
+        "record_id": line.record_id,
+        "kind": line.kind,
+        "run_id": None,
+        "time": ids.time_text(time),
+        "stack": None,
+        "workspace": None,
+        "command": None,
+        "arguments": [],
+        "summary": problem,
+        "decision": None,
+        "status": None,
+        "exit_code": None,
+        "events": None,
+        "intent": None,
+        "plan_digest": None,
+        "capture": None,
+        "key": line.key,
+    }
+    return Row(
+        position=position,
+        commit=commit,
+        place="log",
+        leaf=line.leaf,
+        writer=line.writer,
+        record_id=line.record_id,
+        kind=line.kind,
+        run_id=None,
+        time=time,
+        stack=None,
+        intent=None,
+        recovered=0,
+        plan_digest=None,
+        actor_digest=None,
+        entry=msgspec.json.encode(fixed),
+    )
+
+
+def entry(row: Row, *, actor: object, closed_by: str | None) -> dict[str, Any]:
+    """Return the whole log entry, the format ``log-entry.v1``."""
+    found: dict[str, Any] = msgspec.json.decode(row.entry)
+    found["actor"] = actor
+    found["position"] = row.position if row.position < PENDING else None
+    found["commit"] = row.commit if row.commit >= 0 else None
+    found["place"] = row.place
+    found["closed_by"] = closed_by
+    if row.kind == "intent" and closed_by is None:
+        found["summary"] += "; no outcome yet"
+    return found
+
+
+def _fixed(record: Record) -> dict[str, object]:
+    predicate = record.predicate
+    command, result = _table(predicate, "command"), _table(predicate, "result")
+    arguments = command.get("arguments")
+    return {
+        "record_id": record.record_id,
+        "kind": record.kind,
+        "run_id": _text(predicate, "run_id"),
+        "time": ids.time_text(record.time),
+        "stack": _text(predicate, "stack"),
+        "workspace": _text(predicate, "workspace"),
+        "command": _text(command, "name"),
+        "arguments": list(arguments) if isinstance(arguments, list) else [],
+        "summary": summary(record.kind, predicate),
+        "decision": _text(_table(predicate, "decision"), "decision"),
+        "status": _text(result, "status"),
+        "exit_code": _integer(result, "exit_code"),
+        "events": record.event_count,
+        "intent": _text(predicate, "intent"),
+        "plan_digest": _text(_table(predicate, "plan"), "sha256"),
+        "capture": _text(predicate, "capture"),
+        "key": ids.record_key(record.writer, record.record_id),
+    }
+
+
+def summary(kind: str, predicate: Mapping[str, Any]) -> str:
+    """Return what a record says, in a few words."""
+    command, result = _table(predicate, "command"), _table(predicate, "result")
+    name = _text(command, "name") or kind
+    arguments = [text for text in command.get("arguments") or () if isinstance(text, str)]
+    what = " ".join([name, *arguments])
+    match kind:
+        case "plan" | "intent":
+            text = f"{what}: {planned(_table(predicate, 'plan'))}" if "plan" in predicate else what
+            status = _text(result, "status")
+            return text if status in (None, "planned") else f"{text}; {status}"
+        case "outcome" | "operation":
+            text = f"{what}: {_text(result, 'status') or 'unknown'}"
+            counts = happened(_table(result, "counts"))
+            code = _integer(result, "exit_code")
+            text += f", {counts}" if counts else ""
+            text += f" (exit {code})" if code else ""
+            return f"{text}; closed by another run" if predicate.get("recovered") else text
+        case "config":
+            return f"keys of generation {_table(predicate, 'keys').get('generation')}"
+        case _:
+            return what
+
+
+def planned(plan: Mapping[str, Any]) -> str:
+    """Return what a plan would do, as in ``2 to create, 1 to delete``."""
+    counts = _table(plan, "counts")
+    parts = [f"{number} to {name}" for name in _PLANNED if (number := _integer(counts, name))]
+    for name, text in (("moved", "moved"), ("imported", "to import"), ("outputs", "to change in outputs")):
+        if number := _integer(counts, name):
+            parts.append(f"{number} {text}")
+    if plan.get("errored") is True:
+        parts.append("errored")
+    return ", ".join(parts) or "no changes"
+
+
+def happened(counts: Mapping[str, Any]) -> str:
+    """Return what came of the changes, as in ``2 applied, 1 errored``; empty where there were none."""
+    return ", ".join(f"{number} {name}" for name in counts if (number := _integer(counts, name)))
+
+
+def _table(members: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = members.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _text(members: Mapping[str, Any], name: str) -> str | None:
+    value = members.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _integer(members: Mapping[str, Any], name: str) -> int | None:
+    value = members.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

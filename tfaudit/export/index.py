@@ -1,0 +1,317 @@
+"""Which records does the log hold, looked up in a moment? A cache of what was read and checked, in SQLite.
+
+It covers the commits up to one whose number and SHA-256 it keeps; what came since is read when it is opened. Where the
+log no longer holds that very commit, or the file is not what it should be, it is built anew: losing it loses nothing.
+Runs never write it. Of what is disclosed it holds the actor alone, together with the disclosure's size: where that has
+changed the actor is asked for again, and an erasure may always call :func:`forget`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from contextlib import closing, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tfaudit.errors import InputError, VerificationError
+from tfaudit.export import addresses
+from tfaudit.export.entries import PENDING, Row, row, unreadable
+from tfaudit.export.touched import touched
+from tfaudit.ledger import commit, head, ids
+from tfaudit.ledger.store import read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tfaudit.export.addresses import Address
+    from tfaudit.ledger.commit import RecordLine
+    from tfaudit.ledger.reader import Reader
+    from tfaudit.ledger.store import Store
+
+FILE: Final = "index/cache-v1.sqlite"
+_COLUMNS: Final = ", ".join(Row._fields)
+_MARKS: Final = ", ".join("?" for _ in Row._fields)
+_RECORDS: Final = """(
+    position INTEGER PRIMARY KEY, "commit" INTEGER, place TEXT, leaf BLOB, writer TEXT, record_id TEXT, kind TEXT,
+    run_id TEXT, time INTEGER, stack TEXT, intent TEXT, recovered INTEGER, plan_digest TEXT, actor_digest TEXT,
+    entry BLOB, actor BLOB, disclosed INTEGER)"""
+_SCHEMA: Final = f"""
+CREATE TABLE meta (ledger TEXT, number INTEGER, digest TEXT, touched INTEGER);
+CREATE TABLE records {_RECORDS};
+CREATE INDEX by_id ON records (record_id);
+CREATE INDEX by_run ON records (run_id);
+CREATE INDEX by_intent ON records (intent) WHERE intent IS NOT NULL;
+CREATE INDEX by_plan ON records (plan_digest) WHERE plan_digest IS NOT NULL;
+CREATE TABLE problems (position INTEGER PRIMARY KEY, problem TEXT);
+CREATE TABLE bases (id INTEGER PRIMARY KEY, base TEXT UNIQUE);
+CREATE TABLE touches (base INTEGER, position INTEGER, PRIMARY KEY (base, position)) WITHOUT ROWID;
+"""
+
+
+class Index:
+    """The rows of a ledger's records; :func:`open_index` is the way in."""
+
+    def __init__(self, database: sqlite3.Connection, *, evidence: Store, reader: Reader) -> None:
+        self._database = database
+        self._evidence = evidence
+        self._reader = reader
+        database.execute(f"CREATE TEMP TABLE pending {_RECORDS}")
+        database.execute("CREATE TEMP TABLE pending_touches (base TEXT, position INTEGER)")
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What could not be read of the log, a sentence each."""
+        return tuple(text for (text,) in self._database.execute("SELECT problem FROM problems ORDER BY position"))
+
+    # --- looking up ---------------------------------------------------------------------------------------------------
+
+    def rows(self, where: str = "1", values: Sequence[object] = (), *, newest_first: bool = False) -> Iterator[Row]:
+        """Yield the rows for which an SQL condition on the columns of :class:`Row` holds, in log order."""
+        tables, order = ["main.records", "temp.pending"], "ASC"
+        if newest_first:
+            tables, order = tables[::-1], "DESC"
+        for table in tables:
+            text = f"SELECT {_quoted()} FROM {table} WHERE {where} ORDER BY position {order}"  # noqa: S608 - our own text
+            yield from map(Row._make, self._database.execute(text, values))
+
+    def closing(self, intent: str) -> Row | None:
+        """Return the record that tells what came of an intent: the run's own where there is one, else a recovery's."""
+        found = self.rows("intent = ? AND kind IN ('outcome', 'operation')", (intent,))
+        return min(found, key=lambda one: (one.recovered, one.position), default=None)
+
+    def closings(self) -> dict[str, str]:
+        """Return for every closed intent the record that closes it."""
+        found = self.rows("intent IS NOT NULL AND kind IN ('outcome', 'operation')")
+        ordered = sorted(((one.recovered, one.position, one.intent, one.record_id) for one in found), reverse=True)
+        return {intent: record_id for _, _, intent, record_id in ordered if intent is not None}
+
+    def touching(self, address: Address) -> list[int]:
+        """Return the positions of the records whose events may be about ``address`` or what lies under it."""
+        self.extend_touched()
+        wanted = addresses.base(address)
+        above = [addresses.base(address[:length]) for length in range(1, len(address))]
+        condition = f"base IN ({', '.join('?' for _ in (wanted, *above))}) OR (base > ? AND base < ?)"
+        values = (wanted, *above, f"{wanted}.", f"{wanted}/")
+        logged = f"SELECT DISTINCT position FROM touches WHERE base IN (SELECT id FROM bases WHERE {condition})"  # noqa: S608
+        waiting = f"SELECT DISTINCT position FROM temp.pending_touches WHERE {condition}"  # noqa: S608
+        return sorted(position for text in (logged, waiting) for (position,) in self._database.execute(text, values))
+
+    # --- actors -------------------------------------------------------------------------------------------------------
+
+    def actors(self) -> dict[int, tuple[int, bytes]]:
+        """Return by position the disclosure size and the JSON text of the actors that are kept."""
+        found = self._database.execute("SELECT position, disclosed, actor FROM records WHERE disclosed IS NOT NULL")
+        return {position: (size, actor) for position, size, actor in found}
+
+    def keep_actors(self, actors: Sequence[tuple[int | None, bytes | None, int]]) -> None:
+        """Keep (disclosure size, JSON text, position) of actors; None forgets what was kept."""
+        with suppress(sqlite3.OperationalError):
+            # Another reader may be writing, or the disk is full: the actors are read again next time.
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.executemany("UPDATE records SET disclosed = ?, actor = ? WHERE position = ?", actors)
+            self._database.execute("COMMIT")
+
+    # --- filling ------------------------------------------------------------------------------------------------------
+
+    def extend(self) -> None:
+        """Read the records of the commits that came since; :class:`VerificationError` where a commit is altered."""
+        ledger = f"{self._reader.origin} {self._reader.genesis.digest}"
+        state = self._reader.state
+        kept = self._database.execute("SELECT ledger, number, digest FROM meta").fetchone()
+        if kept == (ledger, state.number, state.digest) and not self.problems:
+            return
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            self._extend(ledger)
+            self._database.execute("COMMIT")
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+
+    def _extend(self, ledger: str) -> None:
+        state = self._reader.state
+        kept = self._database.execute("SELECT ledger, number, digest FROM meta").fetchone()
+        known = (kept[1], kept[2]) if kept and kept[0] == ledger else None
+        chain = self._chain(known)
+        if chain is None:
+            for table in ("meta", "records", "problems", "bases", "touches"):
+                self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - a name from the line above
+            known, chain = None, self._chain(None) or []
+        self._retry()
+        for number, digest in reversed(chain):
+            raw = read(self._evidence, ids.commit_key(number), limit=commit.MAX_COMMIT + 1)
+            if raw is None or sha256(raw).hexdigest() != digest:
+                raise VerificationError(f"commit {number} is missing or altered", hint="run `tfaudit verify`")
+            size, _, lines = commit.skim(raw)
+            for at, line in enumerate(lines):
+                self._add(line, size + at, number)
+        if known is None:
+            self._database.execute("INSERT INTO meta VALUES (?, ?, ?, -1)", (ledger, state.number, state.digest))
+        else:
+            self._database.execute("UPDATE meta SET number = ?, digest = ?", (state.number, state.digest))
+
+    def _chain(self, known: tuple[int, str] | None) -> list[tuple[int, str]] | None:
+        """Return (number, SHA-256) of the commits after the ``known`` one, newest first; None where it is none."""
+        state = self._reader.state
+        chain: list[tuple[int, str]] = []
+        for number, raw in head.back_from(self._evidence, state.number, state.digest):
+            digest = sha256(raw).hexdigest()
+            if known is not None and number <= known[0]:
+                return chain if (number, digest) == known else None
+            chain.append((number, digest))
+        return chain if known is None or known[0] < 0 else None
+
+    def _retry(self) -> None:
+        """Look again at records that could not be read: they may have been put back."""
+        for found in list(self.rows("position IN (SELECT position FROM problems)")):
+            self._database.execute("DELETE FROM problems WHERE position = ?", (found.position,))
+            self._database.execute("DELETE FROM records WHERE position = ?", (found.position,))
+            self._add(found.line, found.position, found.commit)
+            if found.position <= self._touched():
+                self._touch(found.position)
+
+    def _add(self, line: RecordLine, position: int, number: int) -> None:
+        try:
+            found = row(self._reader.record(line), position=position, commit=number, place="log")
+        except (VerificationError, InputError) as error:
+            found = unreadable(line, position=position, commit=number, problem=error.message)
+            self._problem(position, error)
+        self._database.execute(f"INSERT INTO records ({_quoted()}) VALUES ({_MARKS})", found)  # noqa: S608
+
+    def _problem(self, position: int, error: VerificationError | InputError) -> None:
+        self._database.execute("INSERT OR REPLACE INTO problems VALUES (?, ?)", (position, str(error)))
+
+    def extend_touched(self) -> None:
+        """Read which resources the events of the records are about, as far as that was not done yet."""
+        last = self._touched()
+        found = [one.position for one in self.rows("position > ? AND kind IN ('plan', 'intent')", (last,))]
+        found = [position for position in found if position < PENDING]
+        if not found:
+            return
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            for position in found:
+                self._touch(position)
+            self._database.execute("UPDATE meta SET touched = max(touched, ?)", (found[-1],))
+            self._database.execute("COMMIT")
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+
+    def _touched(self) -> int:
+        kept = self._database.execute("SELECT touched FROM meta").fetchone()
+        return int(kept[0]) if kept else -1
+
+    def _touch(self, position: int) -> None:
+        for found in list(self.rows("position = ?", (position,))):
+            try:
+                bases = touched(found, self._reader)
+            except (VerificationError, InputError) as error:
+                self._problem(position, error)
+                continue
+            self._database.executemany("INSERT OR IGNORE INTO bases (base) VALUES (?)", ((base,) for base in bases))
+            self._database.executemany(
+                "INSERT OR IGNORE INTO touches SELECT id, ? FROM bases WHERE base = ?",
+                ((position, base) for base in bases),
+            )
+
+    def add_pending(self, row: Row, bases: Callable[[], set[str]]) -> None:
+        """Take up a record that no commit holds, for this process only."""
+        self._database.execute(f"INSERT INTO temp.pending ({_quoted()}) VALUES ({_MARKS})", row)  # noqa: S608
+        if row.kind in ("plan", "intent"):
+            self._database.executemany(
+                "INSERT INTO temp.pending_touches VALUES (?, ?)", ((base, row.position) for base in bases())
+            )
+
+
+def _quoted() -> str:
+    return _COLUMNS.replace("commit", '"commit"')
+
+
+def open_index(folder: Path | None, *, evidence: Store, reader: Reader) -> Index:
+    """Return the index, filled up to the log's end.
+
+    It is kept in the working folder ``folder`` where that is there and ours to write; else it lives as long as this
+    process. Raises :class:`VerificationError` where a commit is missing or altered.
+    """
+    if folder is not None:
+        for _ in range(2):
+            database = _open_file(folder)
+            if database is None:
+                break
+            try:
+                index = Index(database, evidence=evidence, reader=reader)
+                index.extend()
+            except sqlite3.OperationalError:
+                # Locked for long by another reader, or the disk is full: do without the file, and leave it.
+                database.close()
+                break
+            except sqlite3.DatabaseError:
+                # Not a database, or a damaged one: once more from nothing.
+                database.close()
+                forget(folder)
+            else:
+                return index
+    # An unnamed file of SQLite's own: it spills to the disk where the log is large, and is gone with the process.
+    database = sqlite3.connect("", isolation_level=None)
+    database.executescript(_SCHEMA)
+    index = Index(database, evidence=evidence, reader=reader)
+    index.extend()
+    return index
+
+
+def known(folder: Path | None) -> int | None:
+    """Return up to which commit a kept index reaches; None where there is none."""
+    database = _open_file(folder, create=False) if folder is not None else None
+    if database is None:
+        return None
+    with closing(database), suppress(sqlite3.DatabaseError):
+        kept = database.execute("SELECT number FROM meta").fetchone()
+        return int(kept[0]) if kept else None
+    return None
+
+
+def forget(folder: Path) -> None:
+    """Remove the kept index: after an erasure nothing of what was disclosed may stay in it."""
+    for name in (FILE, f"{FILE}-journal"):
+        with suppress(OSError):
+            (folder / name).unlink()
+
+
+def _open_file(folder: Path, *, create: bool = True) -> sqlite3.Connection | None:
+    path = folder / FILE
+    if not _is_ours(folder, path, create=create):
+        return None
+    try:
+        database = sqlite3.connect(path, timeout=5, isolation_level=None)
+        # What is overwritten must be gone: an actor whose disclosure was erased.
+        database.execute("PRAGMA secure_delete = ON")
+        if database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+            database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+    except sqlite3.OperationalError:
+        return None
+    except sqlite3.DatabaseError:
+        forget(folder)
+        return None
+    return database
+
+
+def _is_ours(folder: Path, path: Path, *, create: bool) -> bool:
+    """Tell whether the file is there and nobody else can write it, made now where it is wanted: mode 0600."""
+    try:
+        if create and folder.is_dir():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        found = path.lstat()
+    except OSError:
+        return False
+    ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+    return ours and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)

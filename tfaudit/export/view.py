@@ -1,0 +1,347 @@
+"""What do ``log``, ``inspect``, ``history`` and ``export`` see of a ledger: its log, and what waits to come into it?
+
+Nothing here needs a key. What is shown was checked while it was read: commits by their hashes, records by their leaves,
+events by their roots, values by their digests. Whether the log is whole and properly signed is for ``verify``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import msgspec
+
+from tfaudit.errors import InputError, LedgerError, VerificationError
+from tfaudit.export import disclosed, entries
+from tfaudit.export.changes import Source, change_events, every, other_events
+from tfaudit.export.entries import PENDING, Row
+from tfaudit.export.index import Index, known, open_index
+from tfaudit.export.touched import touched
+from tfaudit.ledger import adopt, ids, record
+from tfaudit.ledger.reader import Reader
+from tfaudit.ledger.store import read
+from tfaudit.signing.envelope import MAX_ENVELOPE
+
+if TYPE_CHECKING:
+    from tfaudit.events.native import Event
+    from tfaudit.export.changes import Chooser
+    from tfaudit.ledger.store import Entry, Store, Working
+
+_FEW: Final = 500
+"""Up to so many records a direct look costs less than bringing the index up to date."""
+_MAX_STAGED: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which records are wanted; None wants all."""
+
+    stack: str | None = None
+    """A pattern with ``*`` and ``?``."""
+    kinds: tuple[str, ...] = ()
+    start: int | None = None
+    """Milliseconds since the epoch; from then on."""
+    end: int | None = None
+    """Before then."""
+    run_id: str | None = None
+
+    def condition(self) -> tuple[str, list[object]]:
+        """Return the SQL condition on the columns of a row, and its values."""
+        parts: list[tuple[str, tuple[object, ...]]] = []
+        if self.stack is not None:
+            parts.append(("stack GLOB ?", (self.stack.replace("[", "[[]"),)))
+        if self.kinds:
+            parts.append((f"kind IN ({', '.join('?' for _ in self.kinds)})", self.kinds))
+        if self.start is not None:
+            parts.append(("time >= ?", (self.start,)))
+        if self.end is not None:
+            parts.append(("time < ?", (self.end,)))
+        if self.run_id is not None:
+            parts.append(("run_id = ?", (self.run_id,)))
+        text = " AND ".join(part for part, _ in parts) or "1"
+        return text, [value for _, values in parts for value in values]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run, or a record that no run wrote: its records in log order."""
+
+    run_id: str | None
+    records: tuple[Row, ...]
+
+
+class View:
+    """A ledger as it was when :meth:`open` was called. Close it, or leave its ``with`` block."""
+
+    def __init__(
+        self,
+        *,
+        evidence: Store,
+        working: Working,
+        spool: Store | None,
+        reader: Reader,
+        folder: Path | None,
+        time: int,
+        on_problem: Callable[[str], None],
+    ) -> None:
+        self.reader = reader
+        self._evidence = evidence
+        self._working = working
+        self._spool = spool
+        self._folder = folder
+        self._time = time
+        self._on_problem = on_problem
+        self._index: Index | None = None
+        self._spooled: Reader | None = None
+        if spool is not None:
+            self._spooled = Reader(
+                evidence=_SpooledRecords(spool), working=working, genesis=reader.genesis, state=reader.state
+            )
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        evidence: Store,
+        working: Working,
+        spool: Store | None = None,
+        genesis_digest: str | None,
+        folder: Path | None,
+        time: int,
+        on_problem: Callable[[str], None],
+    ) -> View:
+        """Return the view of a ledger.
+
+        ``folder`` is the working store's own where it is a folder: there the index is kept. ``time`` is now, in
+        milliseconds since the epoch. ``on_problem`` is told in a sentence what could not be read of the log and does
+        not keep the rest from being shown. Errors as :meth:`Reader.open`.
+        """
+        reader = Reader.open(evidence=evidence, working=working, genesis_digest=genesis_digest)
+        return cls(
+            evidence=evidence,
+            working=working,
+            spool=spool,
+            reader=reader,
+            folder=folder,
+            time=time,
+            on_problem=on_problem,
+        )
+
+    def close(self) -> None:
+        """Close the index."""
+        if self._index is not None:
+            self._index.close()
+
+    def __enter__(self) -> View:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    @property
+    def index(self) -> Index:
+        """The index, brought up to date when it is first asked for."""
+        if self._index is None:
+            self._index = open_index(self._folder, evidence=self._evidence, reader=self.reader)
+            for row in self._pending():
+                source = self.source(row)
+                self._index.add_pending(row, lambda row=row, source=source: touched(row, source.reader))  # type: ignore[misc]
+            for problem in self._index.problems:
+                self._on_problem(problem)
+        return self._index
+
+    # --- the log ------------------------------------------------------------------------------------------------------
+
+    def log(self, wanted: Filter, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the log entries (``log-entry.v1``), the newest first, those in front that no commit holds yet."""
+        if limit is not None and limit <= _FEW and wanted == Filter() and self._far_behind():
+            yield from self._newest(limit)
+            return
+        condition, values = wanted.condition()
+        found = self.index.rows(condition, values, newest_first=True)
+        closings = self.index.closings()
+        actors = self._kept_actors() if limit is None or limit > _FEW else None
+        fresh: list[tuple[int | None, bytes | None, int]] = []
+        for row in islice(found, limit):
+            actor = self.actor(row) if actors is None else self._actor(row, *actors, fresh)
+            yield entries.entry(row, actor=actor, closed_by=closings.get(row.record_id))
+        self.index.keep_actors(fresh)
+
+    def _far_behind(self) -> bool:
+        return self._index is None and self.reader.state.number - (known(self._folder) or 0) > _FEW
+
+    def _newest(self, limit: int) -> Iterator[dict[str, Any]]:
+        """Yield the newest entries straight from the log: no more of it is read than is shown."""
+        closings: dict[str, Row] = {}
+        for row in islice(self._rows_from_the_end(), limit):
+            if row.intent is not None and row.kind in ("outcome", "operation"):
+                other = closings.get(row.intent)
+                if other is None or row.recovered <= other.recovered:
+                    closings[row.intent] = row
+            closing = closings.get(row.record_id)
+            yield entries.entry(row, actor=self.actor(row), closed_by=closing.record_id if closing else None)
+
+    def _rows_from_the_end(self) -> Iterator[Row]:
+        yield from reversed(self._pending())
+        for found in self.reader.newest_first():
+            try:
+                yield entries.row(
+                    self.reader.record(found.line), position=found.position, commit=found.commit, place="log"
+                )
+            except (VerificationError, InputError) as error:
+                self._on_problem(str(error))
+                yield entries.unreadable(
+                    found.line, position=found.position, commit=found.commit, problem=error.message
+                )
+
+    def problem(self, error: VerificationError | InputError) -> None:
+        """Tell of a record that can't be shown, where the rest can."""
+        self._on_problem(str(error))
+
+    def entry(self, row: Row) -> dict[str, Any]:
+        """Return the log entry of one record."""
+        closing = self.index.closing(row.record_id) if row.kind == "intent" else None
+        return entries.entry(row, actor=self.actor(row), closed_by=closing.record_id if closing else None)
+
+    def actor(self, row: Row) -> object:
+        """Return the actor as it is disclosed now; None where it is withheld."""
+        if row.actor_digest is None:
+            return None
+        shown = disclosed.statement(self.source(row).working, row.record_id)
+        return disclosed.value(shown, row.record_id, "/actor", row.actor_digest)
+
+    def _kept_actors(self) -> tuple[dict[int, tuple[int, bytes]], dict[str, int | None]]:
+        sizes = {entry.key[len(ids.DISCLOSURES) : -6]: entry.size for entry in self._working.list(ids.DISCLOSURES)}
+        return self.index.actors(), sizes
+
+    def _actor(
+        self,
+        row: Row,
+        kept: dict[int, tuple[int, bytes]],
+        sizes: dict[str, int | None],
+        fresh: list[tuple[int | None, bytes | None, int]],
+    ) -> object:
+        """Return the actor, from the index where the disclosure is what it was; note in ``fresh`` what to keep."""
+        size = sizes.get(row.record_id)
+        if row.position >= PENDING or row.actor_digest is None:
+            return self.actor(row)
+        was, text = kept.get(row.position, (None, b"null"))
+        if size is not None and size == was:
+            return msgspec.Raw(text)
+        actor = self.actor(row) if size is not None else None
+        if size is not None or was is not None:
+            fresh.append((size, msgspec.json.encode(actor) if size is not None else None, row.position))
+        return actor
+
+    # --- runs and changes ---------------------------------------------------------------------------------------------
+
+    def run(self, name: str) -> Run:
+        """Return the run that ``name`` begins the id of, or to which the record of that id belongs.
+
+        Raises :class:`InputError` where there is none, or more than one.
+        """
+        pattern = f"{name.lower()}*"
+        if not name or not all(letter in "0123456789abcdef-" for letter in name.lower()):
+            raise InputError(f"{name!r} is no run's or record's id", hint="tfaudit log lists them")
+        found = list(self.index.rows("run_id GLOB ? OR record_id GLOB ?", (pattern, pattern)))
+        groups = {row.run_id or row.record_id: row.run_id for row in found}
+        exact = [group for group in groups if group == name.lower()]
+        if not groups:
+            raise InputError(f"the ledger has no run or record {name!r}", hint="tfaudit log lists them")
+        if len(groups) > 1 and not exact:
+            raise InputError(f"{name!r} is the start of {len(groups)} runs' ids", hint="give more of it")
+        chosen = exact[0] if exact else next(iter(groups))
+        if groups[chosen] is None:
+            return Run(run_id=None, records=tuple(row for row in found if row.record_id == chosen))
+        rows = {row.record_id: row for row in self.index.rows("run_id = ?", (chosen,))}
+        for intent in [row.record_id for row in rows.values() if row.kind == "intent"]:
+            # A run that was killed is closed by another one.
+            rows |= {row.record_id: row for row in self.index.rows("intent = ?", (intent,))}
+        return Run(run_id=chosen, records=tuple(sorted(rows.values())))
+
+    def run_events(self, run: Run) -> Iterator[Event]:
+        """Yield a run's change events, then the diagnostics and notes of the records that close it."""
+        for row in run.records:
+            if row.kind in ("plan", "intent"):
+                yield from self.changes(row)
+        for row in run.records:
+            if row.kind not in ("plan", "intent"):
+                yield from other_events(self.source(row))
+
+    def changes(self, row: Row, choose: Chooser = every) -> Iterator[Event]:
+        """Yield the chosen change events of a plan or intent record; errors as :func:`changes.change_events`."""
+        closing = self.index.closing(row.record_id) if row.kind == "intent" else None
+        return change_events(self.source(row), self.source(closing) if closing is not None else None, choose)
+
+    def plan_record(self, intent: Row) -> Row | None:
+        """Return the last plan record before an intent that has the same plan digest."""
+        if intent.kind != "intent" or intent.plan_digest is None:
+            return None
+        condition = "plan_digest = ? AND kind = 'plan' AND position < ?"
+        values = (intent.plan_digest, intent.position)
+        return next(self.index.rows(condition, values, newest_first=True), None)
+
+    def source(self, row: Row) -> Source:
+        """Return where the record's bytes and disclosures are."""
+        if row.place == "spool" and self._spool is not None and self._spooled is not None:
+            return Source(row=row, reader=self._spooled, working=self._spool)
+        return Source(row=row, reader=self.reader, working=self._working)
+
+    # --- what no commit holds -----------------------------------------------------------------------------------------
+
+    def _pending(self) -> list[Row]:
+        """Return the records that are staged or spooled, in the order of their ids."""
+        found: dict[str, Row] = {}
+        for staged in adopt.staged(self._evidence, self.reader.state, time=self._time, limit=_MAX_STAGED):
+            row = self._read_pending(self._evidence, staged.key, "staged")
+            # What no accepted key signed will never come into the log.
+            if row is not None:
+                found[row.record_id] = row
+        if self._spool is not None:
+            with suppress(LedgerError):
+                # Another user's spool can't be looked into, and need not be.
+                for entry in self._spool.list("records/"):
+                    row = self._read_pending(self._spool, entry.key, "spool")
+                    if row is not None and row.record_id not in found and not self._is_held(row):
+                        found[row.record_id] = row
+        ordered = sorted(found.values(), key=lambda row: row.record_id)
+        return [row._replace(position=PENDING + rank) for rank, row in enumerate(ordered)]
+
+    def _read_pending(self, store: Store, key: str, place: str) -> Row | None:
+        line = (read(store, key, limit=MAX_ENVELOPE + 2) or b"").partition(b"\n")
+        try:
+            found = record.parse(line[0]) if line[1] else None
+        except InputError:
+            return None
+        if found is None or found.signed_under(self.reader.state.keys) is not True:
+            return None
+        row = entries.row(found, position=PENDING, commit=-1, place=place)
+        return row if key.endswith(f"{row.record_id}.jsonl") else None
+
+    def _is_held(self, row: Row) -> bool:
+        """Tell whether the log holds a spooled record already: its sender was killed before it forgot it."""
+        stream = self._evidence.open(row.line.key, limit=0)
+        if stream is None:
+            return False
+        stream.close()
+        return self.reader.find(row.record_id) is not None
+
+
+class _SpooledRecords:
+    """A spool as an evidence store: a record's key there is its id alone."""
+
+    def __init__(self, spool: Store) -> None:
+        self._spool = spool
+
+    def open(self, key: str, *, limit: int | None = None, settled: bool = False) -> BinaryIO | None:
+        return self._spool.open(f"records/{key.rpartition('/')[2]}", limit=limit, settled=settled)
+
+    def list(self, prefix: str, *, after: str = "", shallow: bool = False) -> Iterator[Entry]:
+        return self._spool.list(prefix, after=after, shallow=shallow)
+
+    def create(self, key: str, head: bytes, tail: BinaryIO | None = None) -> bool:
+        return self._spool.create(key, head, tail)
