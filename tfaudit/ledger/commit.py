@@ -208,7 +208,7 @@ def skim(raw: bytes) -> tuple[int, int, tuple[RecordLine, ...]]:
     start = raw.find(b"\nrecord ")
     if start < 0:
         return size, time, ()
-    lines = raw[start + 1 : raw.find(b"\nfrontier ", start)].decode("ascii").split("\n")
+    lines = raw[start + 1 : raw.find(b"\ncommitter ", start)].decode("ascii").split("\n")
     return size, time, tuple([_known_record(line.split(" ")) for line in lines if line.startswith("record ")])
 
 
