@@ -159,9 +159,7 @@ def test_a_copied_commit_is_void(small: Copy) -> None:
     ledger = small.fresh()
     last = ledger.keys(ids.COMMITS)[-1]
     ledger.evidence[ids.commit_key(3)] = ledger.evidence[last]
-    assert [(finding.code, finding.where) for finding in ledger.verify().findings] == [
-        ("void-slot", ids.commit_key(3))
-    ]
+    assert [(finding.code, finding.where) for finding in ledger.verify().findings] == [("void-slot", ids.commit_key(3))]
 
 
 def test_copied_disclosures_are_no_matter(small: Copy) -> None:

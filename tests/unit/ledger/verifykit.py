@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,10 +13,13 @@ from ledgerkit import Place, make
 from tfaudit import canonical
 from tfaudit.events import commitment
 from tfaudit.events.model import EventLine
-from tfaudit.ledger import ids
+from tfaudit.ledger import extend, ids, merkle
+from tfaudit.ledger.commit import Header, RecordLine
 from tfaudit.ledger.log import Ledger, Receipt
 from tfaudit.ledger.store import Entry
 from tfaudit.ledger.verify import Report, verify
+from tfaudit.signing.note import NoteKey
+from tfaudit.signing.signer import Signer
 
 STATE = "5a" * 32
 LINEAGE = "6f1f5bd2-8b9e-4b4c-a1de-0c7f2d3f9a55"
@@ -116,7 +119,9 @@ def event(record_id: str, number: int) -> EventLine:
     return EventLine(canonical.encode(line), commitment.encode_values(members))
 
 
-def state(before: int | None, after: int | None = None, *, lineage: str = LINEAGE, key: str = STATE) -> dict[str, object]:
+def state(
+    before: int | None, after: int | None = None, *, lineage: str = LINEAGE, key: str = STATE
+) -> dict[str, object]:
     """Return a record's ``state``; ``before`` None is no state yet."""
     told: dict[str, object] = {"key": key}
     told["before"] = {"lineage": "", "serial": 0} if before is None else {"lineage": lineage, "serial": before}
@@ -143,3 +148,64 @@ def two_runs(folder: Path) -> Place:
     run(ledger, None, 1)
     run(ledger, 1, 2)
     return place
+
+
+def forge(
+    place: Place,
+    kind: str = "plan",
+    *,
+    facts: dict[str, object] | None = None,
+    signer: Signer | None = None,
+    writer: str = "local",
+    record_id: str | None = None,
+    edit: Callable[[bytes], bytes] = lambda line: line,
+    **fields: object,
+) -> RecordLine:
+    """Stage a record that says what a test wants, and return the line by which a commit would adopt it.
+
+    ``fields`` are those that a ledger sets itself; ``edit`` changes line 1 after it was signed.
+    """
+    state, _, _ = place.walk()
+    values: dict[str, object] = {
+        "origin": place.genesis().origin,
+        "writer": writer,
+        "time": ids.milliseconds(place.clock()),
+        "seen": state.checkpoint,
+        "previous": None,
+        "spooled": None,
+        **fields,
+    }
+    with place.open().draft(kind, record_id=record_id) as draft:
+        sealed = draft.seal(facts or {}, subjects=(), signer=signer or place.signer, **values)  # type: ignore[arg-type]
+        line = edit(sealed.line)
+        place.evidence.create(ids.record_key(writer, draft.record_id), line + b"\n", sealed.events)
+        return replace(sealed.record, writer=writer, leaf=merkle.leaf_hash(line))
+
+
+def adopt(place: Place, *records: RecordLine, slot: int | None = None, **changes: object) -> bytes:
+    """Put a commit that adopts these records into the next slot, or another; ``changes`` make it say otherwise."""
+    state, lives, voids = place.walk()
+    number = len(lives) + len(voids) if slot is None else slot
+    header = extend.next_header(
+        state,
+        number=number,
+        time=ids.milliseconds(place.clock()),
+        records=records,
+        envelope=None,
+        strays=[],
+        committer=place.signer.public.keyid,
+        own=None,
+    )
+    raw = sign(place, replace(header, **changes))  # type: ignore[arg-type]
+    place.evidence.create(ids.commit_key(number), raw)
+    return raw
+
+
+def sign(place: Place, header: Header) -> bytes:
+    """Return the commit of a header, signed as the ledger's own."""
+    return extend.sign(header, place.genesis().origin, place.signer, log_keys(place))
+
+
+def log_keys(place: Place) -> list[tuple[NoteKey, Signer]]:
+    """Return the log's key as a note signer."""
+    return [(NoteKey(name=place.genesis().origin, public=place.log.public), place.log)]
