@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from tfaudit.events.native import encode, plain
@@ -81,7 +81,7 @@ def row(event: Mapping[str, Any]) -> bytes:
         "actions": " ".join(shown["actions"]) or None,
         "source_file": source.get("file"),
         "source_line": source.get("line"),
-        "changed": "\n".join(attribute["path"] for attribute in attributes) or None,
+        "changed": " ".join(attribute["path"] for attribute in attributes) or None,
         "attributes": encode({"attributes": attributes})[14:-1].decode("utf-8", "replace") if attributes else None,
         "outcome": outcome.get("status"),
         **{f"outcome_{name}": outcome.get(name) for name in ("started", "elapsed_seconds", "id", "error", "inferred")},
@@ -106,6 +106,3 @@ def _line(cells: Any) -> bytes:  # noqa: ANN401 - an iterable of texts
     text = io.StringIO()
     csv.writer(text, lineterminator="\r\n").writerow(cells)
     return text.getvalue().encode("utf-8", "replace")
-
-
-Encoder = Callable[[Mapping[str, Any]], bytes]

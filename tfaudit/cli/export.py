@@ -1,0 +1,76 @@
+"""``tfaudit export``: the change events of a time, for whoever samples or computes on them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import click
+
+from tfaudit.cli.looking import Looked, chosen, json_line, looking, period_options, stack_option
+from tfaudit.cli.main import Options
+from tfaudit.cli.output import say
+from tfaudit.errors import VerificationError
+
+_STDOUT: Final = "-"
+
+
+@click.command("export")
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), required=True, help="The format.")
+@click.option("-o", "--output", "output", metavar="FILE", required=True, help="The file to write; - is stdout.")
+@period_options
+@stack_option
+@click.option("--plans", is_flag=True, help="Also what was planned only.")
+@click.option("--force", is_flag=True, help="Take the place of a file that is there already.")
+@click.pass_obj
+def command(
+    options: Options,
+    form: str,
+    output: str,
+    start: str | None,
+    end: str | None,
+    stack: str | None,
+    plans: bool,
+    force: bool,
+) -> int:
+    """Write every recorded change of a time with what came of it.
+
+    The file is there whole or not at all; what goes to stdout is whole if the exit code is 0. Nothing is left out:
+    where a record is altered or missing, it stops with 76.
+    """
+    from tfaudit.export import table
+    from tfaudit.export.population import population
+
+    wanted = chosen(stack=stack, start=start, end=end)
+    looked = Looked()
+    encode: Callable[[Mapping[str, Any]], bytes] = table.row if form == "csv" else json_line
+    with looking(options, looked) as view, _opened(output, force=force) as out:
+        events = population(view, wanted, plans=plans)
+        if form == "csv":
+            out.write(table.header())
+        number = 0
+        for event in events:
+            out.write(encode(event))
+            number += 1
+        if looked.exit_code:
+            raise VerificationError("not all records can be read; nothing was exported", hint="run `tfaudit verify`")
+        tree = view.reader.state
+        say(
+            f"exported {number} change event{'' if number == 1 else 's'} of the ledger {view.reader.origin}, "
+            f"size {tree.size} root {tree.root.hex()}"
+        )
+    return 0
+
+
+@contextmanager
+def _opened(output: str, *, force: bool) -> Iterator[BinaryIO]:
+    from tfaudit.export.whole import whole_file
+
+    if output == _STDOUT:
+        yield sys.stdout.buffer
+        return
+    with whole_file(Path(output), force=force) as stream:
+        yield stream
