@@ -48,6 +48,9 @@ class FolderStore:
         self._entropy = entropy
         self._step = step
 
+    def __str__(self) -> str:
+        return str(self.root)
+
     def create(self, key: str, head: bytes, tail: BinaryIO | None = None) -> bool:
         """Create an object; see :meth:`tfaudit.ledger.store.Store.create`."""
         path = self._path(key)

@@ -71,7 +71,7 @@ def create_ledger(evidence: Store, genesis: bytes) -> Genesis:
     """Start a ledger and return its genesis; :class:`ConfigError` when there is one already."""
     parsed = genesis_.parse(genesis)
     if not evidence.create(ids.GENESIS_KEY, genesis):
-        raise ConfigError("there is a ledger in this place already")
+        raise ConfigError(f"there is a ledger in {evidence} already")
     return parsed
 
 
@@ -314,7 +314,9 @@ class Ledger:
         """Bring the head up to date and return the commits that came since; the store must hold this very ledger."""
         raw = read(self._evidence, ids.GENESIS_KEY, limit=genesis_.MAX_GENESIS + 1)
         if raw is None or f"sha256:{canonical.sha256_hex(raw)}" != self.genesis.digest:
-            raise LedgerError("the ledger is not in its place", hint="is the folder or bucket the right one?")
+            raise LedgerError(
+                f"the ledger is no longer in {self._evidence}", hint="is it the right place, and mounted?"
+            )
         if not self._started:
             self._head.start_near_end(head.read_hint(self._working))
             self._started = True
@@ -432,7 +434,7 @@ def _read_genesis(evidence: Store, spool: Spool, anchor: str | None) -> Genesis:
         raw, away = None, error
     copy = read(spool.store, GENESIS, limit=genesis_.MAX_GENESIS + 1)
     if raw is None and copy is None:
-        raise away or LedgerError("there is no ledger in this place", hint="run `tfaudit setup`")
+        raise away or LedgerError(f"there is no ledger in {evidence}", hint="run `tfaudit setup`")
     try:
         genesis = genesis_.parse(raw or copy or b"")
     except InputError as error:

@@ -63,7 +63,7 @@ class Reader:
         """
         raw = read(evidence, ids.GENESIS_KEY, limit=genesis.MAX_GENESIS + 1)
         if raw is None:
-            raise LedgerError("there is no ledger in this place", hint="run `tfaudit setup`")
+            raise LedgerError(f"there is no ledger in {evidence}", hint="run `tfaudit setup`")
         try:
             start = genesis.parse(raw)
         except InputError as error:

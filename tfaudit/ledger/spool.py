@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 RECORDS: Final = "records/"
 DISCLOSURES: Final = "disclosures/"
-REFUSED: Final = "refused/"
 GENESIS: Final = "genesis.json"
 
 
@@ -82,12 +81,6 @@ class Spool:
         # The record goes first: a crash between the two must not leave a record that lacks its disclosures.
         self.store.remove(f"{RECORDS}{record_id}.jsonl")
         self.store.remove(f"{DISCLOSURES}{record_id}.jsonl")
-
-    def refuse(self, record_id: str) -> None:
-        """Put a record aside that can never be sent, for people to look at."""
-        target = self.folder / REFUSED
-        target.mkdir(mode=0o700, exist_ok=True)
-        (self.folder / RECORDS / f"{record_id}.jsonl").rename(target / f"{record_id}.jsonl")
 
     def tidy(self, *, before: int) -> None:
         """Remove disclosures, of ids before that time, that belong to no waiting record: a crash left them."""

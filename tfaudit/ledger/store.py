@@ -21,7 +21,10 @@ class Entry(NamedTuple):
 
 
 class Store(Protocol):
-    """Objects that are created once and never change. Every method may be called again after any failure."""
+    """Objects that are created once and never change. Every method may be called again after any failure.
+
+    ``str()`` of it names the place for people.
+    """
 
     def create(self, key: str, head: bytes, tail: BinaryIO | None = None) -> bool:
         """Create the object of ``head`` and then what is left to read of ``tail``; True when it is durable.
