@@ -155,8 +155,8 @@ def measure(path: Path, workers: int) -> None:
                     disclosed += disclosures.write(encode_disclosure(count, event.disclosure) + b"\n")
         end = time.perf_counter()
         del plan
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        own = resource.getrusage(resource.RUSAGE_SELF)
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
         print(
             json.dumps(
                 {
@@ -165,8 +165,10 @@ def measure(path: Path, workers: int) -> None:
                     "events": count,
                     "line bytes": size,
                     "disclosure bytes": disclosed,
-                    "peak MB": own // 1024,
-                    "peak MB of a child": children // 1024,
+                    "cpu seconds": round(own.ru_utime + own.ru_stime, 2),
+                    "cpu seconds of children": round(children.ru_utime + children.ru_stime, 2),
+                    "peak MB": own.ru_maxrss // 1024,
+                    "peak MB of a child": children.ru_maxrss // 1024,
                 }
             )
         )

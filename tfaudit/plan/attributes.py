@@ -77,6 +77,8 @@ class Differ:
 
     def may_show(self, keys: Set[str]) -> bool:
         """Return whether all ``keys`` may stand in a pointer: they hold no secret and nothing personal."""
+        if keys <= self._shown:
+            return True
         fresh = keys - self._shown
         if not all(not self._personal(key) and self._redactor.text(key) == key for key in fresh):
             return False
@@ -145,7 +147,9 @@ class _Comparison:
         left: dict[str, Json] = before if before is not None else _NOTHING
         right: dict[str, Json] = after if after is not None else _NOTHING
         unknowns: dict[str, Json] = unknown if type(unknown) is dict else _NOTHING
-        keys = left.keys() | right.keys() | unknowns.keys()
+        keys: Set[str] = left.keys()
+        if unknowns or keys != right.keys():
+            keys = keys | right.keys() | unknowns.keys()
         if not self._differ.may_show(keys):
             if not _same(before, after) or holds_true(unknown):
                 self._leaf(path, names, before, after, unknown, marks, new_marks)

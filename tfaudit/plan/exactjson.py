@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import re
+from mmap import mmap
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from tfaudit.errors import InputError
 
-Buffer = bytes | bytearray | memoryview
+Buffer: TypeAlias = bytes | bytearray | memoryview | mmap
 Json: TypeAlias = Any
 """Decoded foreign JSON: its shape is the engine's business, so each reader checks what it needs."""
 

@@ -22,13 +22,12 @@ ABSENT: Final = msgspec.Raw(b"null")
 
 
 class _Resource(msgspec.Struct):
-    mode: Json = None
     values: msgspec.Raw = ABSENT
     sensitive_values: msgspec.Raw = ABSENT
 
 
 class _Module(msgspec.Struct):
-    resources: list[_Resource] | None = None
+    resources: msgspec.Raw = ABSENT
     child_modules: list[_Module] | None = None
 
 
@@ -54,6 +53,7 @@ class _Configuration(msgspec.Struct):
 
 
 _state: Final = msgspec.json.Decoder(_State)
+_resource: Final = msgspec.json.Decoder(_Resource)
 _configuration: Final = msgspec.json.Decoder(_Configuration)
 
 
@@ -115,10 +115,18 @@ def in_state(raw: msgspec.Raw | None) -> Iterator[str]:
     while modules:
         module = modules.pop()
         modules += module.child_modules or []
-        for resource in module.resources or ():
+        for each in exactjson.elements(module.resources, what="the prior state's resources"):
+            resource = _resource_of(each)
             if is_marked(resource.sensitive_values):
                 marks = exactjson.decode(resource.sensitive_values, what="the prior state")
                 yield from in_marked(exactjson.decode(resource.values, what="the prior state"), marks)
+
+
+def _resource_of(raw: msgspec.Raw) -> _Resource:
+    try:
+        return _resource.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError("a resource of the plan's prior state can't be read") from error
 
 
 def in_variables(variables: msgspec.Raw | None, configuration: msgspec.Raw | None, names: NameRules) -> Iterator[str]:

@@ -7,6 +7,7 @@ when asked for. Formats 0.1 to 1.x are read, unknown keys ignored; an unknown ma
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -129,6 +130,9 @@ def read_plan(data: Buffer, *, redactor: Redactor | None = None, personal: Calla
     if kind is not Kind.PLAN:
         raise refuse(kind, _WHAT)
     exactjson.check_utf8(view, what=_WHAT)
+    mapped = data.obj if isinstance(data, memoryview) else data
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)  # what is looked at again comes back by itself; most of it isn't
     return _plan(members, redactor or Redactor(), personal)
 
 

@@ -17,7 +17,7 @@ from tfaudit.errors import InputError
 from tfaudit.plan import exactjson, tokens
 from tfaudit.plan.exactjson import Json
 from tfaudit.plan.names import LABELLED, NameRules, labels_secret
-from tfaudit.plan.secrets import MASK, KnownSecrets
+from tfaudit.plan.secrets import MASK, MIN_LENGTH, KnownSecrets
 
 _MAX_NESTED_JSON: Final = 4
 _TOO_SHORT: Final = 10
@@ -68,7 +68,7 @@ class Redactor:
 
     def address(self, address: str) -> str:
         """Return a resource address without the secrets in its instance keys; labels from the source stay."""
-        if '["' not in address or not (tokens.may_hold_one(address.encode()) or self._recurs(address)):
+        if '["' not in address or all(len(key) < MIN_LENGTH for key in _KEY.findall(address)):
             return address
         return _KEY.sub(lambda key: f'["{self._key(key[1])}"]', address)
 
@@ -137,9 +137,6 @@ class Redactor:
         except (InputError, UnicodeEncodeError, RecursionError):
             return None
         return Redacted(_text_encoder.encode(result.value).decode(), True) if result.touched else Redacted(text, False)
-
-    def _recurs(self, text: str) -> bool:
-        return bool(self.secrets) and self.secrets.occur_in(text.encode("utf-8", "surrogatepass"))
 
     def _key(self, text: str) -> str:
         return tokens.mask(self.secrets.mask(text) if self.secrets else text)
