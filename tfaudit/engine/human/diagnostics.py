@@ -122,7 +122,7 @@ def _snippet(raw: object) -> Snippet:
     top = _object(raw)
     values = tuple(
         (_text(_object(value).get("traversal")), _text(_object(value).get("statement")))
-        for value in top.get("values") or ()
+        for value in _list(top.get("values"))
     )
     context = top.get("context")
     return Snippet(
@@ -140,7 +140,7 @@ def _call(raw: object) -> str | None:
     signature = call.get("signature")
     if not isinstance(signature, dict):
         return None
-    names = [_text(_object(parameter).get("name")) for parameter in signature.get("params") or ()]
+    names = [_text(_object(parameter).get("name")) for parameter in _list(signature.get("params"))]
     rest = signature.get("variadic_param")
     if isinstance(rest, dict):
         names.append(_text(rest.get("name")) + "...")
@@ -149,6 +149,10 @@ def _call(raw: object) -> str | None:
 
 def _object(raw: object) -> dict[str, Any]:
     return raw if isinstance(raw, dict) else {}
+
+
+def _list(raw: object) -> list[Any]:
+    return raw if isinstance(raw, list) else []
 
 
 def _text(raw: object) -> str:

@@ -353,13 +353,19 @@ def _trigger(hook: dict[str, Any]) -> str:
 def _outputs(line: bytes) -> str:
     outputs = values.parse(line)["outputs"]
     lines = []
-    for name in sorted(outputs):
-        output = outputs[name]
-        if output.get("sensitive"):
-            lines.append(f"{name} = <sensitive>\n")
-        elif "value" in output or "type" in output:
-            lines.append(f"{name} = {values.show(output.get('value'), output.get('type'))}\n")
+    for name, output in sorted(outputs.items()):
+        if not isinstance(output, dict) or not ("value" in output or "type" in output or output.get("sensitive")):
+            continue
+        shown = "<sensitive>" if output.get("sensitive") else _value(output)
+        lines.append(f"{name} = {shown}\n")
     return "".join(lines).strip() + "\n"
+
+
+def _value(output: dict[str, Any]) -> str:
+    try:
+        return values.show(output.get("value"), output.get("type"))
+    except RecursionError:
+        return "(nested too deeply to be shown)"
 
 
 def _state_dump(line: bytes) -> bytes:

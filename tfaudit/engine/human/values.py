@@ -88,14 +88,14 @@ def _string(text: str, indent: int) -> str:
 
 def _collection(value: object, kind: list[Any], indent: int) -> str:
     head, detail = kind[0], kind[1]
-    match head, value:
-        case "object", dict():
+    match head, value, detail:
+        case "object", dict(), dict():
             return _mapping(value, lambda key: detail.get(key, "dynamic"), indent)
-        case "map", dict():
+        case "map", dict(), _:
             return f"tomap({_mapping(value, lambda _key: detail, indent)})"
-        case "tuple", list():
+        case "tuple", list(), list():
             return _sequence(value, detail, indent)
-        case (("list" | "set"), list()):
+        case (("list" | "set"), list(), _):
             return f"to{head}({_sequence(value, [detail] * len(value), indent)})"
         case _:
             return json.dumps(value, ensure_ascii=False)
@@ -123,15 +123,15 @@ def _sequence(value: list[Any], kinds: list[Any], indent: int) -> str:
 def _null(kind: object) -> str:
     if kind in ("string", "number", "bool"):
         return f"to{kind}(null)"
-    if isinstance(kind, list) and kind[0] in ("list", "set", "map"):
+    if isinstance(kind, list) and kind[:1] in (["list"], ["set"], ["map"]) and len(kind) > 1:
         return f"to{kind[0]}(null) /* of {_name(kind[1])} */"
-    if kind == "dynamic" or not isinstance(kind, list):
+    if not isinstance(kind, list):
         return "null"
     return f"null /* {_name(kind)} */"
 
 
 def _name(kind: object) -> str:
-    if not isinstance(kind, list):
+    if not isinstance(kind, list) or not kind:
         return str(kind)
     head = str(kind[0])
-    return f"{head} of {_name(kind[1])}" if head in ("list", "set", "map") else head
+    return f"{head} of {_name(kind[1])}" if head in ("list", "set", "map") and len(kind) > 1 else head
