@@ -92,9 +92,9 @@ def _change(event: Mapping[str, Any], attribute: Mapping[str, Any]) -> str:
         text = "(sensitive)"
     elif attribute["unknown"]:
         text = "(known after apply)" if before == "null" else f"{before} -> (known after apply)"
-    elif event["action"] == "create" and before == "null":
+    elif event["action"] == "create" and attribute["before"] is None:
         text = after
-    elif event["action"] == "delete" and after == "null":
+    elif event["action"] == "delete" and attribute["after"] is None:
         text = before
     else:
         text = f"{before} -> {after}"

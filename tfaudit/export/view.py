@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -231,7 +232,7 @@ class View:
             return self.actor(row)
         was, text = kept.get(row.position, (None, b"null"))
         if size is not None and size == was:
-            return msgspec.Raw(text)
+            return _decoded(text)
         actor = self.actor(row) if size is not None else None
         if size is not None or was is not None:
             fresh.append((size, msgspec.json.encode(actor) if size is not None else None, row.position))
@@ -329,6 +330,12 @@ class View:
             return False
         stream.close()
         return self.reader.find(row.record_id) is not None
+
+
+@lru_cache(maxsize=1024)
+def _decoded(text: bytes) -> object:
+    """Return the value of a JSON text; most records are of the same few actors."""
+    return msgspec.json.decode(text)
 
 
 class _SpooledRecords:
