@@ -28,6 +28,7 @@ OPENTOFU: Final = "opentofu"
 UNKNOWN: Final = "unknown"
 
 _FIRST_LINE: Final = re.compile(rb"^(Terraform|OpenTofu) v(\S+)", re.MULTILINE)
+_RELEASE: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)", re.ASCII)
 _BRANDS: Final = {b"Terraform": TERRAFORM, b"OpenTofu": OPENTOFU}
 _MAGIC: Final = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"MZ")
 _MIN_ENGINE: Final = 32 * 1024 * 1024
@@ -77,6 +78,14 @@ def identify(command: Sequence[str], environ: Mapping[str, str], *, cache: Path 
         if found:
             _remember(cache, path, {"brand": brand, "version": version})
     return Engine(command=tuple(command), path=path, brand=brand, version=version)
+
+
+def has_stream(engine: Engine) -> bool:
+    """Whether ``apply -json`` is known to the engine: Terraform has it since 0.15.3, OpenTofu always."""
+    numbers = _RELEASE.match(engine.version)
+    if engine.brand != TERRAFORM or numbers is None:
+        return True
+    return tuple(map(int, numbers.groups())) >= (0, 15, 3)
 
 
 def json_into(engine: Engine, environ: Mapping[str, str], *, cache: Path | None) -> bool:

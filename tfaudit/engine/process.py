@@ -18,6 +18,7 @@ from tfaudit.engine import child, terminal
 from tfaudit.engine.argv import Call
 from tfaudit.engine.child import Child, Write
 from tfaudit.engine.output import Filtered, Lines, Output
+from tfaudit.engine.scratch import out_of_the_way
 from tfaudit.engine.signals import Relay
 from tfaudit.engine.stdin import Input
 from tfaudit.errors import InputError
@@ -54,7 +55,8 @@ class SideStream:
 
     def __init__(self, on_line: Callable[[bytes], None]) -> None:
         self.lines = Lines(on_line)
-        self.ours, self.theirs = os.pipe()
+        self.ours, theirs = os.pipe()
+        self.theirs = out_of_the_way(theirs)
 
     @property
     def path(self) -> str:

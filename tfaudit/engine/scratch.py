@@ -13,7 +13,20 @@ import shutil
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
+
+_OUT_OF_THE_WAY: Final = 100
+
+
+def out_of_the_way(fd: int) -> int:
+    """Return the descriptor under a high number, closed under its own.
+
+    Terraform before 1.1 and some version switchers start the engine as a child that finds its streams at 3, 4 and 5: a
+    plan written to ``/proc/self/fd/5`` would be written to its stderr.
+    """
+    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+    os.close(fd)
+    return high
 
 
 class Scratch:
@@ -23,7 +36,7 @@ class Scratch:
         """``name`` only shows in process listings."""
         self._folder: Path | None = None
         if hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir():
-            self.fd = os.memfd_create(f"tfaudit-{name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+            self.fd = out_of_the_way(os.memfd_create(f"tfaudit-{name}", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
             self.path = f"/proc/self/fd/{self.fd}"
             self.fds: tuple[int, ...] = (self.fd,)
         else:

@@ -123,3 +123,18 @@ def test_json_into(tmp_path: Path, help_text: str, able: bool) -> None:
     assert brand.json_into(found, {"PATH": "/bin"}, cache=None) is able
     terraform = brand.Engine(command=found.command, path=found.path, brand="terraform", version="1")
     assert not brand.json_into(terraform, {}, cache=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "has"),
+    [
+        ("terraform", "0.15.0", False),
+        ("terraform", "0.15.3", True),
+        ("terraform", "1.0.0-rc1", True),
+        ("opentofu", "1.6.0", True),
+        ("unknown", "", True),
+    ],
+)
+def test_has_stream(name: str, version: str, has: bool) -> None:
+    """Only the first releases of Terraform 0.15 have no apply -json."""
+    assert brand.has_stream(brand.Engine(command=("x",), path="x", brand=name, version=version)) is has

@@ -39,3 +39,10 @@ def test_gone_when_closed() -> None:
     with Scratch("plan") as scratch:
         path = Path(scratch.path)
     assert not path.exists()
+
+
+def test_out_of_the_way_of_re_executed_engines() -> None:
+    """The descriptor is none of the low ones that an engine's own child may use for its streams."""
+    with Scratch("plan") as scratch:
+        assert scratch.fd >= 100
+        assert not os.get_inheritable(scratch.fd)
