@@ -236,8 +236,17 @@ def test_stop_and_continue(scene: Scene) -> None:
     assert scene.ended()["code"] == 7
 
 
+def test_quiet_calls_end_by_one_signal_too(scene: Scene) -> None:
+    """What only reads and hangs gets the only signal there is, a little later."""
+    scene.write_engine(WAIT_FOR_ONE)
+    process = scene.start("capture")
+    process.send_signal(signal.SIGTERM)
+    assert scene.ended()["interrupts"] == 1
+    assert scene.signals() == [signal.SIGTERM]
+
+
 def test_quiet_calls_are_shielded_once(scene: Scene) -> None:
-    """What only reads isn't disturbed by the signal that stops the run, but by the next."""
+    """What only reads isn't disturbed at once by the signal that stops the run, but by the next."""
     scene.write_engine(WAIT_FOR_ONE)
     scene.start_at_terminal("capture")
     os.write(scene.terminal, b"\x03")

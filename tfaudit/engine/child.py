@@ -28,6 +28,7 @@ from tfaudit.errors import UnavailableError
 Write = Callable[[bytes], None]
 
 _CHUNK: Final = 64 * 1024
+_PATIENCE: Final = 3.0
 _PR_SET_PDEATHSIG: Final = 1
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
@@ -35,13 +36,17 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 class Child:
     """A running engine process; its descriptors are the caller's.
 
-    ``exit_fd`` becomes readable when it ends. A shielded one doesn't get the first signal that is sent to it.
+    ``exit_fd`` becomes readable when it ends. A shielded one gets the first signal only if it hasn't ended a
+    few seconds later.
     """
 
     def __init__(self, process: subprocess.Popen[bytes], *, own_group: bool, shielded: bool) -> None:
         self.own_group = own_group
         self._shielded = shielded
         self._process = process
+        self._lock = threading.Lock()
+        self._closed = False
+        self._later: threading.Timer | None = None
         # A pidfd names this very process: no signal can go to another one that got its number.
         self._pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else -1
         self.exit_fd = self._pidfd if self._pidfd >= 0 else self._watcher()
@@ -59,10 +64,18 @@ class Child:
 
     def send(self, number: int) -> None:
         """Send a signal; do nothing if it has ended."""
-        if self._shielded:
-            self._shielded = False
+        if not self._shielded:
+            self._deliver(number)
             return
-        with suppress(ProcessLookupError):
+        self._shielded = False
+        self._later = threading.Timer(_PATIENCE, self._deliver, (number,))
+        self._later.daemon = True
+        self._later.start()
+
+    def _deliver(self, number: int) -> None:
+        with self._lock, suppress(ProcessLookupError):
+            if self._closed:
+                return
             if self._pidfd >= 0:
                 signal.pidfd_send_signal(self._pidfd, number)
             else:
@@ -74,7 +87,11 @@ class Child:
 
     def close(self) -> None:
         """Close :attr:`exit_fd`, when no more signals can be sent."""
-        os.close(self.exit_fd)
+        if self._later is not None:
+            self._later.cancel()
+        with self._lock:
+            self._closed = True
+            os.close(self.exit_fd)
 
 
 def spawn(

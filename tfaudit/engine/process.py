@@ -170,9 +170,9 @@ def capture(
 ) -> Captured:
     """Run the engine without input and keep what it prints; with ``into`` its stdout goes straight to that descriptor.
 
-    Such a call changes nothing and soon ends, and what it tells is needed most when a run was interrupted: it is
-    shielded from the first signal. Raises :class:`~tfaudit.errors.InputError` when stdout is longer than ``limit``
-    bytes.
+    Such a call changes nothing and soon ends, and what it tells is needed most when a run was interrupted: it gets the
+    first signal only if it goes on for seconds after it. Raises :class:`~tfaudit.errors.InputError` when stdout is
+    longer than ``limit`` bytes.
     """
     kept, errors = _Kept(limit), _Kept(_MAX_STDERR)
     with ExitStack() as stack:
