@@ -7,7 +7,7 @@ They are withheld wherever they recur.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -129,8 +129,10 @@ def _resource_of(raw: msgspec.Raw) -> _Resource:
         raise InputError("a resource of the plan's prior state can't be read") from error
 
 
-def in_variables(variables: msgspec.Raw | None, configuration: msgspec.Raw | None, names: NameRules) -> Iterator[str]:
-    """Yield the secret strings of the input variables and of the providers' configuration."""
+def in_variables(
+    variables: msgspec.Raw | None, configuration: msgspec.Raw | None, names: NameRules, given: Collection[str] = ()
+) -> Iterator[str]:
+    """Yield the secret strings of the input variables (of those ``given``, all) and of the providers' configuration."""
     try:
         known = _configuration.decode(configuration) if configuration is not None else _Configuration()
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -140,7 +142,8 @@ def in_variables(variables: msgspec.Raw | None, configuration: msgspec.Raw | Non
     for name, variable in values.items() if isinstance(values, dict) else ():
         value = variable.get("value") if isinstance(variable, dict) else None
         declaration = declared.get(name)
-        if (declaration is not None and declaration.sensitive) or names.withhold("var", name, name):
+        sensitive = declaration is not None and declaration.sensitive
+        if sensitive or name in given or names.withhold("var", name, name):
             yield from strings(value)
         else:
             yield from in_named(value, names, "var", name)

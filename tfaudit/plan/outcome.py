@@ -23,6 +23,9 @@ from tfaudit.plan.redact import Redactor
 Status = Literal["applied", "errored", "not-reached", "unknown"]
 
 _STEPS: Final = frozenset({"create", "read", "update", "delete", "invoke"})
+MAX_LINE: Final = 16 << 20
+"""A longer line of the stream is passed over."""
+
 _MAX_UNPLANNED: Final = 1000
 _INTERRUPTIONS: Final = ("Interrupt received", "Two interrupts received", "Stopping operation")
 _decoder: Final = msgspec.json.Decoder()
@@ -141,7 +144,7 @@ class OutcomeTracker:
 
     def feed(self, line: bytes) -> None:
         """Take one line of the stream, with or without its newline; never raises for what the line holds."""
-        if line.lstrip()[:1] != b"{":
+        if len(line) > MAX_LINE or line.lstrip()[:1] != b"{":
             return
         try:
             message = _decoder.decode(line)

@@ -8,7 +8,7 @@ when asked for. Formats 0.1 to 1.x are read, unknown keys ignored; an unknown ma
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -112,12 +112,19 @@ class Plan:
         return ChangeReader(Differ(self.redactor, self._personal, withhold=self.withheld))
 
 
-def read_plan(data: Buffer, *, redactor: Redactor | None = None, personal: Callable[[str], bool] = is_personal) -> Plan:
+def read_plan(
+    data: Buffer,
+    *,
+    redactor: Redactor | None = None,
+    given: Collection[str] = (),
+    personal: Callable[[str], bool] = is_personal,
+) -> Plan:
     """Return the plan that ``data`` (bytes, a memory view or a mapped file) spells.
 
     ``redactor`` knows the secrets from outside the plan (variables in the environment, backend configuration) and the
-    user's patterns; ``personal`` says which map keys are personal data. ``data`` must not change while the plan is
-    used. Raises :class:`InputError`, one line, for whatever is not plan JSON of a known format.
+    user's patterns; ``given`` are the input variables whose values came by the environment, to be withheld like
+    sensitive ones; ``personal`` says which map keys are personal data. ``data`` must not change while the plan is used.
+    Raises :class:`InputError`, one line, for whatever is not plan JSON of a known format.
     """
     if len(memoryview(data)) > MAX_SIZE:
         raise InputError(f"{_WHAT} is larger than {MAX_SIZE} bytes")
@@ -133,10 +140,15 @@ def read_plan(data: Buffer, *, redactor: Redactor | None = None, personal: Calla
     mapped = data.obj if isinstance(data, memoryview) else data
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)  # what is looked at again comes back by itself; most of it isn't
-    return _plan(members, redactor or Redactor(), personal)
+    try:
+        return _plan(members, redactor or Redactor(), personal, given)
+    except RecursionError as error:
+        raise InputError(f"{_WHAT} is nested too deeply") from error
 
 
-def _plan(members: dict[str, msgspec.Raw], redactor: Redactor, personal: Callable[[str], bool]) -> Plan:
+def _plan(
+    members: dict[str, msgspec.Raw], redactor: Redactor, personal: Callable[[str], bool], given: Collection[str]
+) -> Plan:
     # A remote platform's redacted plan has the same shape under another key.
     format_version = _scalar(members, "format_version", str) or _scalar(members, "plan_format_version", str)
     _check_format(format_version)
@@ -150,9 +162,8 @@ def _plan(members: dict[str, msgspec.Raw], redactor: Redactor, personal: Callabl
     for raw in outputs.values():
         secrets.update(found_secrets.in_change(_object(raw), redactor.names, "output"))
     secrets.update(found_secrets.in_state(_raw(members, "prior_state")))
-    secrets.update(
-        found_secrets.in_variables(_raw(members, "variables"), _raw(members, "configuration"), redactor.names)
-    )
+    variables, configuration = _raw(members, "variables"), _raw(members, "configuration")
+    secrets.update(found_secrets.in_variables(variables, configuration, redactor.names, given))
     knowing = redactor.knowing(secrets)
     deferred = _array(members, "deferred_changes")
     actions = _array(members, "action_invocations")

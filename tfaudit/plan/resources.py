@@ -5,7 +5,9 @@ Unknown keys, actions, modes and reasons are kept or passed over; what makes an 
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from functools import wraps
+from typing import Final, ParamSpec, TypeVar
 
 import msgspec
 
@@ -26,22 +28,42 @@ _WHAT: Final = "a change of the plan JSON"
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _depth_limited(read: Callable[P, R]) -> Callable[P, R]:
+    """Return ``read`` with Python's recursion limit, which deep values run into, told as an input error."""
+
+    @wraps(read)
+    def limited(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return read(*args, **kwargs)
+        except RecursionError as error:
+            raise InputError(f"{_WHAT} is nested too deeply") from error
+
+    return limited
+
+
 class ChangeReader:
     """Reads entries one after the other; the differ carries redactor and caches from one to the next."""
 
     def __init__(self, differ: Differ) -> None:
         self._differ = differ
 
+    @_depth_limited
     def resource(self, raw: msgspec.Raw, kind: ChangeKind) -> ResourceChange:
         """Return the resource change that ``raw`` spells; raises :class:`InputError` where it can't be read."""
         return self._resource(_decode(raw), kind, None)
 
+    @_depth_limited
     def deferred(self, raw: msgspec.Raw) -> ResourceChange:
         """Return the change inside an entry of ``deferred_changes``."""
         entry = _decode(raw)
         change = entry.get("resource_change")
         return self._resource(change if isinstance(change, dict) else {}, "deferred-change", _text(entry, "reason"))
 
+    @_depth_limited
     def output(self, name: str, raw: msgspec.Raw) -> OutputChange:
         """Return the change of the output ``name``."""
         change = _decode(raw)
@@ -54,10 +76,12 @@ class ChangeReader:
             withheld=_withheld(change) or self._differ.withhold,
         )
 
+    @_depth_limited
     def invocation(self, raw: msgspec.Raw, deferred_reason: str | None = None) -> ActionInvocation:
         """Return the action invocation that ``raw`` spells."""
         return self._invocation(_decode(raw), deferred_reason)
 
+    @_depth_limited
     def deferred_invocation(self, raw: msgspec.Raw) -> ActionInvocation:
         """Return the invocation inside an entry of ``deferred_action_invocations``."""
         entry = _decode(raw)
@@ -118,20 +142,17 @@ class ChangeReader:
         self, change: dict[str, Json], resource_type: str, names: tuple[str, ...]
     ) -> tuple[AttributeChange, ...]:
         paths = change.get("replace_paths")
-        try:
-            return self._differ.changes(
-                change.get("before"),
-                change.get("after"),
-                unknown=change.get("after_unknown"),
-                before_marks=change.get("before_sensitive"),
-                after_marks=change.get("after_sensitive"),
-                resource_type=resource_type,
-                names=names,
-                replace_paths=paths if isinstance(paths, list) else (),
-                withhold=_withheld(change),
-            )
-        except RecursionError as error:
-            raise InputError(f"{_WHAT} is nested too deeply") from error
+        return self._differ.changes(
+            change.get("before"),
+            change.get("after"),
+            unknown=change.get("after_unknown"),
+            before_marks=change.get("before_sensitive"),
+            after_marks=change.get("after_sensitive"),
+            resource_type=resource_type,
+            names=names,
+            replace_paths=paths if isinstance(paths, list) else (),
+            withhold=_withheld(change),
+        )
 
     def _importing(self, importing: object) -> Importing | None:
         if importing is None:

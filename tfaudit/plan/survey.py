@@ -109,4 +109,7 @@ def _secrets(raw: msgspec.Raw, names: NameRules) -> list[str]:
     change, kind = entry.get("change"), entry.get("type")
     if not isinstance(change, dict):
         return []
-    return list(found_secrets.in_change(change, names, kind if isinstance(kind, str) else ""))
+    try:
+        return list(found_secrets.in_change(change, names, kind if isinstance(kind, str) else ""))
+    except RecursionError as error:
+        raise InputError("a resource change of the plan JSON is nested too deeply") from error

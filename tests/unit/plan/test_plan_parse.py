@@ -419,3 +419,26 @@ def test_odd_shapes_raise_input_errors_only(
             list(entries)
     except InputError:
         json.loads(data)
+
+
+@pytest.mark.parametrize("depth", [50, 480, 900, 985, 990, 995, 2000])
+@pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":'])
+@pytest.mark.parametrize("marks", ["false", "true"])
+def test_deep_nesting_is_read_or_refused(depth: int, opening: str, marks: str) -> None:
+    """However deep a value is nested, it is read or refused; never another failure."""
+    closing = "".join({"[": "]", "{": "}"}.get(sign, "") for sign in reversed(opening))
+    value = opening * depth + '"canary-deep"' + closing * depth
+    inner = f'"before":{{"password":"x","v":{value}}},"after":{{}},"before_sensitive":{{"v":{marks}}}'
+    entry = f'{{"address":"a.b","change":{{"actions":["update"],{inner},"importing":{{"identity":{value}}}}}}}'
+    data = f'{{"format_version":"1.2","resource_changes":[{entry}]}}'
+    try:
+        list(read_plan(data.encode()).resource_changes())
+    except InputError as error:
+        assert "nested too deeply" in str(error)  # noqa: PT017 - either way is right
+        assert depth > 400
+
+
+def test_variables_given_by_the_environment_are_withheld() -> None:
+    """What came by the environment is withheld wherever it recurs, also its parts."""
+    data = plan_json(variables={"given": {"value": {"x": ["canary-given"]}}, "other": {"value": "other-value"}})
+    assert read_plan(data, given=["given"]).redactor.text("canary-given other-value") == "[redacted] other-value"
