@@ -347,6 +347,8 @@ def _clock(hook: dict[str, Any]) -> str:
 
 def _trigger(hook: dict[str, Any]) -> str:
     resource = _text(_object(_object(hook, "lifecycle"), "resource"), "addr")
+    if not resource and "invoke" in hook:
+        resource = "CLI"
     return f" (triggered by {resource})" if resource else ""
 
 

@@ -105,18 +105,18 @@ def test_ephemeral_resources_are_opened_and_closed() -> None:
 
 def test_actions_are_told() -> None:
     """Invoked actions start, progress, end and fail."""
-    action = {"action": {"addr": "action.a.b"}}
+    action = {"action": {"addr": "action.a.b"}, "lifecycle": {"resource": {"addr": "x.y"}}}
     out, _ = told(
         line("action_start", hook=action),
         line("action_progress", hook={**action, "message": "half"}),
         line("action_complete", hook=action),
-        line("action_errored", hook={**action, "error": "no"}),
+        line("action_errored", hook={"action": {"addr": "action.a.b"}, "invoke": {}, "error": "no"}),
     )
     assert out.splitlines() == [
-        "Action started: action.a.b",
-        "Action action.a.b: half",
-        "Action complete: action.a.b",
-        "Action failed: action.a.b - no",
+        "Action started: action.a.b (triggered by x.y)",
+        "Action action.a.b (triggered by x.y): half",
+        "Action complete: action.a.b (triggered by x.y)",
+        "Action failed: action.a.b (triggered by CLI) - no",
     ]
 
 
