@@ -47,6 +47,7 @@ def expected(ledger: Copy, key: str, content: bytes, at: int) -> set[str]:
 
 
 def check(ledger: Copy, number: int, places: Iterator[int]) -> None:
+    """Change the byte at each of these places in turn, and fail with those that verify took for something else."""
     store, key, content = where(ledger, number)
     missed = []
     for at in places:

@@ -139,6 +139,7 @@ class _Run:
             keysets=walk.keysets,
             start=state.size if start else 0,
             end=walk.state,
+            whole=walk.whole,
             earlier=earlier.head,
         )
         listing = Listing(self._evidence, walk.state, scratch=self._scratch, history=history, now=self._now)

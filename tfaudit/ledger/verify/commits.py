@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 TOLERANCE: Final = 5 * 60 * 1000
 """By how many milliseconds two clocks may differ."""
 LOG: Final = "the log's key"
-_KEY: Final = re.compile(r"commits/([0-9a-f]{16})")
+_KEY: Final = re.compile(r"commits/([0-7][0-9a-f]{15})")
+"""A commit's number is below 2^63."""
 _NO_OBJECT: Final = "is no object"
 
 
@@ -52,6 +53,8 @@ class Walk:
         self._proof: int | None = None
         self._edited: set[int] = set()
         self._stopped = False
+        self.whole = False
+        """Whether all slots could be judged, so that what is not in the log is known not to be."""
 
     def run(self) -> None:
         """Judge every slot there is, then say what stands in the void ones."""
@@ -64,6 +67,7 @@ class Walk:
                 )
             elif not self._stopped:
                 self._slot(entry, int(match[1], 16))
+        self.whole = not self._stopped
         self._tell()
 
     def later(self) -> set[str]:

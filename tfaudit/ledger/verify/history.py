@@ -42,6 +42,7 @@ class History:
         keysets: Mapping[int, KeySet],
         start: int,
         end: State,
+        whole: bool,
         earlier: Callable[[int], Head | None],
     ) -> None:
         self._scratch = scratch
@@ -49,6 +50,8 @@ class History:
         self._keysets = keysets
         self._start = start
         self._end = end
+        self.whole = whole
+        """Whether the log could be followed to its end."""
         self._earlier = earlier
         self._first = None if start else scratch.first_head()
 
@@ -73,7 +76,7 @@ class History:
 
     def broken(self, placed: Place, where: str, witness: str) -> Finding | None:
         """Return what a checkpoint from outside the log shows, which lies at ``placed``; ``witness`` carries it."""
-        if placed.where == "here":
+        if placed.where == "here" or (placed.where == "beyond" and not self.whole):
             return None
         if placed.where == "false":
             return error("bad-checkpoint", where, f"{witness} is no checkpoint of this log: {placed.reason}")

@@ -121,7 +121,7 @@ class Listing:
                 yield warning("unsequenced", key, message, who=who)
             elif age < PENDING:
                 self.pending += 1
-            else:
+            elif self._history.whole:
                 message = "this record was staged more than an hour ago, and no commit holds it"
                 yield error("unsequenced", key, message, who=who)
 

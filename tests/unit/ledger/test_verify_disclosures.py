@@ -1,0 +1,218 @@
+"""Does verify hold disclosures against the digests in lines and statements, and forgive only recorded erasures?"""
+
+from __future__ import annotations
+
+import io
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from ledgerkit import make
+from verifykit import Copy, append, copy, two_runs
+
+from tfaudit import canonical
+from tfaudit.events import commitment
+from tfaudit.events.lines import LineWriter
+from tfaudit.events.model import EventLine
+from tfaudit.ledger import ids, merkle
+from tfaudit.ledger.verify import events, verify
+from tfaudit.ledger.verify.disclosures import Disclosures
+from tfaudit.ledger.verify.lines import Lines
+from tfaudit.plan.outcome import Diagnostic, Outcome
+
+RECORD = "019ca8f2-a441-732f-8b12-24083fd22f89"
+
+
+def erased(ledger: Copy, key: str, *, count: int = 1) -> bytes:
+    """Return the file with the first ``count`` values of its first line erased, in the way that an erasure does."""
+    first, rest = (ledger.working[key] or b"").split(b"\n", 1)
+    found = commitment.decode_disclosure(first)
+    values = [value._replace(salt=None, text=None) if at < count else value for at, value in enumerate(found.values)]
+    return commitment.rewrite_disclosure(found._replace(values=tuple(values))) + b"\n" + rest
+
+
+def with_erasure(tmp_path: Path) -> tuple[Copy, str]:
+    """Return a ledger that records the erasure of its first record's disclosures, and their key."""
+    place = make(tmp_path)
+    receipt = append(place.open(), "plan")
+    append(place.open(), "erasure", refers=receipt.leaf)
+    return copy(place), ids.disclosure_key(receipt.record_id)
+
+
+def test_a_recorded_erasure_may_empty_or_remove_a_file(tmp_path: Path) -> None:
+    """What an erasure record names may be gone as a whole or in part."""
+    ledger, key = with_erasure(tmp_path)
+    whole = ledger.verify().values
+    ledger.working[key] = erased(ledger, key, count=2)
+    report = ledger.verify()
+    assert (report.findings, report.values) == ((), whole - 2)
+    del ledger.working[key]
+    assert ledger.verify().findings == ()
+
+
+def test_an_erasure_excuses_no_other_value(tmp_path: Path) -> None:
+    """What is left after an erasure must still open its digests."""
+    ledger, key = with_erasure(tmp_path)
+    ledger.working[key] = erased(ledger, key).replace(b'"octocat"', b'"mallory"')
+    assert ledger.codes() == {"altered-disclosure"}
+
+
+def test_an_erasure_of_another_record_excuses_nothing(tmp_path: Path) -> None:
+    """A file may go only with an erasure of that very record."""
+    ledger, key = with_erasure(tmp_path)
+    other = next(one for one in ledger.working if one.startswith(ids.DISCLOSURES) and one != key)
+    ledger.working[other] = erased(ledger, other, count=0).replace(b"octocat", b"mallory")
+    assert ledger.codes() == {"altered-disclosure"}
+    del ledger.working[other]
+    assert ledger.codes() == {"missing-disclosure"}
+
+
+def test_an_unrecorded_erasure_is_an_alteration(tmp_path: Path) -> None:
+    """Values taken out of a file without a record of it are reported."""
+    ledger = copy(two_runs(tmp_path))
+    key = next(key for key in ledger.working if key.startswith(ids.DISCLOSURES))
+    ledger.working[key] = erased(ledger, key)
+    assert ledger.codes() == {"altered-disclosure"}
+
+
+def test_without_a_working_store_the_rest_still_verifies(tmp_path: Path) -> None:
+    """An auditor who may see no values checks everything else."""
+    place = two_runs(tmp_path)
+    report = verify(place.evidence, None, now=ids.milliseconds(place.clock.now))
+    assert (report.ok, report.findings, report.values, report.events) == (True, (), 0, 5)
+
+
+def test_an_unreadable_disclosure_is_reported(tmp_path: Path) -> None:
+    """Something in a disclosure file's place is an error of its own."""
+    place = two_runs(tmp_path)
+    path = next((place.working.root / "disclosures").iterdir())
+    path.unlink()
+    path.mkdir()
+    report = verify(place.evidence, place.working, now=ids.milliseconds(place.clock.now))
+    assert [(finding.code, finding.where) for finding in report.findings] == [
+        ("unreadable", f"disclosures/{path.name}")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "values", "code"),
+    [
+        ({"kind": "note", "id": {"digest": "0" * 64}}, b'[["/id","value","AAAAAAAAAAAAAAAAAAAAAA==",1]]', "error"),
+        ({"kind": "note"}, b'[["/id","value","AAAAAAAAAAAAAAAAAAAAAA==",1]]', "error"),
+        ({"kind": "note"}, b'[["/id","side","AAAAAAAAAAAAAAAAAAAAAA==",1]]', "error"),
+        ({"kind": "note"}, b'[["/id","value","AAAA",1]]', "error"),
+        ({"kind": "note"}, b'[["/id","value",null,1]]', "error"),
+        ({"kind": "note"}, b'[["/id","value",null,null]]', "error"),
+        ({"kind": "note", "id": {"digest": "0" * 64}}, b"", "warning"),
+        ({"kind": "note", "attributes": [{"path": "/a", "after": "0" * 64}]}, b"", "warning"),
+    ],
+    ids=["false", "uncommitted", "side", "salt", "no salt", "erased", "undisclosed", "undisclosed attribute"],
+)
+def test_wrong_disclosures_are_charged_to_whoever_signed_them(
+    tmp_path: Path, line: dict[str, object], values: bytes, code: str
+) -> None:
+    """A file that is as it was signed can still be wrong, and one that keeps back a value is worth a warning."""
+    place = make(tmp_path)
+    ledger = place.open()
+    with ledger.draft("plan") as draft:
+        draft.add(EventLine(canonical.encode(line), values))
+        ledger.append(draft, {"actor": draft.disclose("/actor", b'"octocat"')})
+    found = verify(place.evidence, place.working, now=ids.milliseconds(place.clock.now)).findings
+    assert [(finding.code, finding.severity) for finding in found] == [
+        ("altered-disclosure" if code == "error" else "missing-disclosure", code)
+    ]
+    assert place.signer.public.keyid[:16] in (found[0].who or "")
+
+
+def test_a_statement_s_own_commitments_are_checked(tmp_path: Path) -> None:
+    """What the statement commits to and nothing opens is worth a warning."""
+    place = make(tmp_path)
+    ledger = place.open()
+    with ledger.draft("plan") as draft:
+        draft.disclose("/actor", b'"octocat"')
+        ledger.append(draft, {"actor": {"digest": "0" * 64}})
+    found = verify(place.evidence, place.working, now=ids.milliseconds(place.clock.now)).findings
+    assert [(finding.code, finding.severity) for finding in found] == [("altered-disclosure", "error")]
+
+
+@pytest.mark.parametrize(
+    "line", [b"[]", b"{}", b'{"kind":1}', b"\xff", b"[" * 100_000, b'{"kind":"a"', b"", b"1e999999"]
+)
+def test_a_line_that_is_no_event_is_reported(tmp_path: Path, line: bytes) -> None:
+    """Broken, deep or foreign JSON under a sound root is charged to its signer, and breaks nothing."""
+    place = make(tmp_path)
+    ledger = place.open()
+    with ledger.draft("plan") as draft:
+        draft.add(EventLine(b'{"kind":"note"}', b""))
+        draft.add(EventLine(line, b""))
+        ledger.append(draft, {})
+    report = verify(place.evidence, place.working, now=ids.milliseconds(place.clock.now))
+    assert [finding.code for finding in report.findings] == ["altered-events"]
+    assert "line 2" in report.findings[0].message
+    assert report.findings[0].message.isprintable()
+
+
+def test_hostile_disclosures_break_nothing(tmp_path: Path) -> None:
+    """Deep nesting, endless lines, bad UTF-8 and no lines at all are alterations."""
+    ledger = copy(two_runs(tmp_path))
+    key = next(key for key in ledger.working if key.startswith(ids.DISCLOSURES))
+    deep = b'{"line":1,"values":[["/a","after","AAAAAAAAAAAAAAAAAAAAAA==",' + b"[" * 200_000 + b"\n"
+    for content in (b"", b"\n" * 3_000_000, b"\xff\n", b"x" * (70 << 20), deep, b"null\n", b'{"line":1,"values":[]}'):
+        ledger.working[key] = content
+        assert ledger.codes() == {"altered-disclosure"}
+
+
+def test_every_kind_of_line_that_a_run_writes_opens(tmp_path: Path) -> None:
+    """Outcomes, diagnostics, checks, outputs and personal addresses are opened by the disclosures made with them."""
+    place = make(tmp_path)
+    ledger = place.open()
+    with ledger.draft("outcome") as draft:
+        writer = LineWriter(draft.record_id, place.entropy)
+        address = 'aws_iam_user.u["joe@example.test"]'
+        told = Diagnostic(severity="error", address=address, summary="no", detail="it failed", file="main.tf", line=3)
+        outcome = Outcome(
+            event_id=f"{RECORD}/1",
+            address="a.b",
+            deposed="ab12",
+            status="errored",
+            started=None,
+            elapsed_seconds=None,
+            id="i-1",
+            error="no",
+            inferred=False,
+            steps=(),
+            provisioner=None,
+        )
+        draft.add(writer.diagnostic(told))
+        draft.add(writer.outcome(outcome))
+        draft.add(writer.note("lock-file-changed"))
+        ledger.append(draft, {})
+    report = verify(place.evidence, place.working, now=ids.milliseconds(place.clock.now))
+    assert report.findings == ()
+    assert report.values == 5
+
+
+def test_the_fast_tree_is_the_tree() -> None:
+    """The tree by the thousand has the root that RFC 6962 says, whatever the batches."""
+    for count in (0, 1, 2, 3, 1023, 1024, 1025, 5000):
+        leaves = [merkle.leaf_hash(b"%d" % number) for number in range(count)]
+        for step in (1, 7, 1024, 6000):
+            tree = events.Tree()
+            for start in range(0, count, step):
+                tree.add(leaves[start : start + step])
+            assert tree.root() == merkle.root_of(leaves)
+
+
+def test_a_value_that_looks_like_the_end_of_another_is_read_right() -> None:
+    """Quotes, brackets and separators inside a value do not end it."""
+    text = json.dumps(['],["/b","after","AAAAAAAAAAAAAAAAAAAAAA==",1', {"line": 2}]).encode()
+    one = commitment.commit(RECORD, "x.y", None, "/a", text, bytes(16), "after")
+    line = canonical.encode({"kind": "note", "address": "x.y", "attributes": [{"path": "/a", "after": one.digest}]})
+    file = commitment.encode_disclosure(1, commitment.encode_values([one.member])) + b"\n"
+    disclosures = Disclosures(io.BytesIO(file), RECORD, erased=False)
+    checked = events.check(
+        Lines(io.BytesIO(line + b"\n")), count=1, root=merkle.leaf_hash(line), disclosures=disclosures
+    )
+    assert (checked.altered, disclosures.finish({})) == (None, sha256(file).hexdigest())
+    assert (disclosures.opened, disclosures.unopened, disclosures.undisclosed) == (1, None, None)

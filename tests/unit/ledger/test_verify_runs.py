@@ -1,0 +1,193 @@
+"""Does verify see changes past tfaudit, runs without an end, and runs that nothing allowed?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ledgerkit import Place, make
+from verifykit import append, run, state
+
+from tfaudit.ledger import ids
+from tfaudit.ledger.log import Ledger
+from tfaudit.ledger.verify import Report, verify
+
+ALLOWED = {"decision": {"decision": "not-gated", "reasons": []}}
+OTHER = "0e0a4a4e-27a5-4c3c-9d59-6a4d6f0b1c11"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Return an empty ledger."""
+    return make(tmp_path)
+
+
+@pytest.fixture
+def ledger(place: Place) -> Ledger:
+    """Return it, open to append to."""
+    return place.open()
+
+
+def check(place: Place) -> Report:
+    """Verify the ledger in its folder."""
+    return verify(place.evidence, place.working, now=ids.milliseconds(place.clock.now))
+
+
+def codes(place: Place) -> list[str]:
+    """Return the codes of the findings."""
+    return [finding.code for finding in check(place).findings]
+
+
+def test_serials_that_records_left_behind_are_fine(place: Place, ledger: Ledger) -> None:
+    """From no state on, each run starts where one ended; plans see any of it."""
+    append(ledger, "plan", state=state(None))
+    run(ledger, None, 3)
+    append(ledger, "plan", state=state(3))
+    run(ledger, 3, 9)
+    append(ledger, "plan", state=state(6))
+    append(ledger, "operation", state=state(9, 10), result={"status": "succeeded"}, **ALLOWED)
+    run(ledger, 10, 10)
+    assert codes(place) == []
+
+
+@pytest.mark.parametrize("lineage", [state(4)["before"]["lineage"], OTHER], ids=["serial", "lineage"])  # type: ignore[index]
+def test_a_serial_that_nobody_left_is_an_unrecorded_change(place: Place, ledger: Ledger, lineage: str) -> None:
+    """A run that meets another serial, or another lineage, than the last one left tells of a change between."""
+    run(ledger, None, 3)
+    seen = append(ledger, "plan", state=state(4, lineage=lineage))
+    append(ledger, "plan", state=state(4, lineage=lineage))
+    report = check(place)
+    assert [(finding.code, finding.where) for finding in report.findings] == [("unrecorded-change", seen.key)]
+    assert not report.ok
+
+
+def test_a_run_does_not_explain_its_own_start(place: Place, ledger: Ledger) -> None:
+    """A run from a serial that nobody left to the next one is no excuse for the first."""
+    run(ledger, None, 3)
+    run(ledger, 4, 5)
+    assert codes(place) == ["unrecorded-change"]
+
+
+def test_a_run_that_changed_nothing_does_not_explain_its_own_start(place: Place, ledger: Ledger) -> None:
+    """A run that leaves the serial it met leaves the question open."""
+    run(ledger, None, 3)
+    run(ledger, 4, 4)
+    assert codes(place) == ["unrecorded-change"]
+
+
+def test_the_first_sight_of_a_state_needs_no_explanation(place: Place, ledger: Ledger) -> None:
+    """A state may have existed before tfaudit."""
+    append(ledger, "plan", state=state(41))
+    run(ledger, 41, 42)
+    assert codes(place) == []
+
+
+def test_an_adopted_state_needs_no_explanation(place: Place, ledger: Ledger) -> None:
+    """An adopt record takes the state as it is then."""
+    run(ledger, None, 3)
+    append(ledger, "adopt", state=state(7))
+    run(ledger, 7, 8)
+    assert codes(place) == []
+
+
+def test_states_are_told_apart(place: Place, ledger: Ledger) -> None:
+    """What one state's records explain does not explain another's, though the lineage be the same."""
+    run(ledger, None, 3)
+    other = state(None, 5, key="c3" * 32)
+    append(ledger, "operation", state=other, **ALLOWED)
+    append(ledger, "plan", state=state(5))
+    assert codes(place) == ["unrecorded-change"]
+
+
+def test_runs_side_by_side_may_come_in_any_order(place: Place, ledger: Ledger) -> None:
+    """An outcome that comes into the log after that of the run which followed it is no gap."""
+    run(ledger, None, 1)
+    first = append(ledger, "intent", state=state(1), **ALLOWED)
+    second = append(ledger, "intent", state=state(2), **ALLOWED)
+    append(ledger, "outcome", intent=second.record_id, state=state(2, 3))
+    append(ledger, "outcome", intent=first.record_id, state=state(1, 2))
+    assert codes(place) == []
+
+
+@pytest.mark.parametrize("command", ["init", "state push", "workspace new"])
+def test_a_recorded_move_of_the_state_is_fine(place: Place, ledger: Ledger, command: str) -> None:
+    """A migration, a push or a workspace operation puts another lineage or an older serial there."""
+    run(ledger, None, 9)
+    moved = {"key": state(9)["key"], "before": state(9)["before"], "after": {"lineage": OTHER, "serial": 4}}
+    append(ledger, "operation", command={"name": command, "options": []}, state=moved, **ALLOWED)
+    append(ledger, "plan", state=state(4, lineage=OTHER))
+    back = {**moved, "before": moved["after"], "after": {"lineage": OTHER, "serial": 2}}
+    append(ledger, "operation", command={"name": command, "options": []}, state=back, **ALLOWED)
+    append(ledger, "plan", state=state(2, lineage=OTHER))
+    assert codes(place) == []
+
+
+def test_a_run_closed_by_recover_explains_one_gap(place: Place, ledger: Ledger) -> None:
+    """Nobody saw where a killed run left the state; the next run's start is forgiven, a second gap is not."""
+    run(ledger, None, 3)
+    intent = append(ledger, "intent", state=state(3), **ALLOWED)
+    append(ledger, "outcome", intent=intent.record_id, state=state(3), result={"status": "unknown"})
+    append(ledger, "plan", state=state(6))
+    assert codes(place) == []
+    run(ledger, 6, 7)
+    append(ledger, "plan", state=state(9))
+    assert codes(place) == ["unrecorded-change"]
+
+
+@pytest.mark.parametrize("status", ["not-started", "declined"])
+def test_a_run_that_never_started_explains_nothing(place: Place, ledger: Ledger, status: str) -> None:
+    """What was not started has left the state nowhere."""
+    run(ledger, None, 3)
+    intent = append(ledger, "intent", state=state(3), **ALLOWED)
+    append(ledger, "outcome", intent=intent.record_id, state=state(3), result={"status": status})
+    append(ledger, "plan", state=state(6))
+    assert codes(place) == ["unrecorded-change"]
+
+
+def test_an_intent_without_an_outcome_is_an_open_run(place: Place, ledger: Ledger) -> None:
+    """It may still be running: a warning, and the state it leaves behind is not held against anybody."""
+    run(ledger, None, 3)
+    intent = append(ledger, "intent", state=state(3), **ALLOWED)
+    append(ledger, "plan", state=state(5))
+    report = check(place)
+    assert [(finding.code, finding.severity, finding.where) for finding in report.findings] == [
+        ("open-run", "warning", intent.key)
+    ]
+    assert report.ok
+
+
+@pytest.mark.parametrize("kind", ["outcome", "operation"])
+def test_an_outcome_or_operation_closes_its_intent(place: Place, ledger: Ledger, kind: str) -> None:
+    """Either may tell how a run ended, and it must name the intent."""
+    intent = append(ledger, "intent", **ALLOWED)
+    append(ledger, kind, intent="01900000-0000-7000-8000-000000000000")
+    assert codes(place) == ["open-run"]
+    append(ledger, kind, intent=intent.record_id)
+    assert codes(place) == []
+
+
+@pytest.mark.parametrize("decision", ["allow", "not-gated"])
+def test_an_allowed_run_is_fine(place: Place, ledger: Ledger, decision: str) -> None:
+    """Without a pinned configuration there need be no gate."""
+    run(ledger, None, 1, decision={"decision": decision, "reasons": []})
+    assert codes(place) == []
+
+
+@pytest.mark.parametrize("decision", [{"decision": "deny", "reasons": []}, {"decision": "perhaps"}, {}, "allow", None])
+def test_a_run_that_nothing_allowed_is_reported(place: Place, ledger: Ledger, decision: object) -> None:
+    """An apply whose intent has no decision, or a denial, went past the gate."""
+    intent, _ = run(ledger, None, 1, decision=decision)
+    assert [(finding.code, finding.where) for finding in check(place).findings] == [("unapproved-change", intent.key)]
+
+
+def test_a_denied_run_that_did_not_start_is_fine(place: Place, ledger: Ledger) -> None:
+    """A gate that says no after the intent leaves an outcome that says so."""
+    intent = append(ledger, "intent", decision={"decision": "deny", "reasons": []})
+    append(ledger, "outcome", intent=intent.record_id, result={"status": "not-started"})
+    assert codes(place) == []
+
+
+def test_a_denied_operation_is_reported(place: Place, ledger: Ledger) -> None:
+    """An operation that carries its own decision is held to it."""
+    append(ledger, "operation", decision={"decision": "deny", "reasons": []}, result={"status": "succeeded"})
+    assert codes(place) == ["unapproved-change"]
