@@ -10,6 +10,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import struct
 import subprocess
@@ -164,13 +165,26 @@ def test_runner_signals_the_group(scene: Scene) -> None:
     assert scene.signals() == [signal.SIGTERM]
 
 
+@pytest.mark.skipif(shutil.which("timeout") is None, reason="there is no timeout command here")
+def test_timeout_sends_twice(scene: Scene) -> None:
+    """A ``timeout`` signals its child and its group; that is one request to stop."""
+    scene.write_engine(WAIT_FOR_ONE)
+    command = ["timeout", "60", *scene.command("lines")]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    scene.until(lambda: "started" in scene.logged())
+    process.terminate()
+    assert scene.ended()["interrupts"] == 1
+    assert scene.signals() == [signal.SIGTERM]
+    process.wait()
+
+
 def test_second_signal_is_a_second(scene: Scene) -> None:
     """A second signal is the engine's second: the user's way to stop at once."""
     scene.write_engine(WAIT_FOR_TWO)
     process = scene.start("lines")
     process.send_signal(signal.SIGINT)
     scene.until(lambda: scene.signals() == [signal.SIGINT])
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)  # as CI runners do
     assert scene.ended()["interrupts"] == 2
     assert scene.signals() == [signal.SIGINT, signal.SIGTERM]
 

@@ -8,7 +8,8 @@ blocked for the length of a run, and one thread takes them from the kernel:
   forwarded;
 - sent by a process (``kill``, a CI runner, ``timeout``), it came to tfaudit alone: it is forwarded;
 - where tfaudit isn't a terminal's foreground job, the engine has a process group of its own, so that what is sent to
-  ours doesn't reach it by another way: everything is forwarded.
+  ours doesn't reach it by another way: everything is forwarded;
+- sent twice by one process within a moment, as ``timeout`` does (to its child and to the group), it is one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -23,6 +25,9 @@ from typing import Final, Protocol, Self
 
 FORWARDED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SI_KERNEL: Final = 0x80
+_TERMINAL: Final = -1
+_UNKNOWN: Final = -2
+_MOMENT: Final = 0.5
 
 
 class Interrupted(Exception):
@@ -60,6 +65,7 @@ class Relay:
         self._lock = threading.Lock()
         self._receiver: Receiver | None = None
         self._stopping = False
+        self._arrived = (0, _UNKNOWN, 0.0)
         self._thread: threading.Thread | None = None
         self.wake_fd = self._wake_end = -1
 
@@ -106,7 +112,7 @@ class Relay:
 
     def _watch(self, watched: set[signal.Signals]) -> None:
         while True:
-            number, from_terminal = _wait(watched)
+            number, sender = _wait(watched)
             if self._stopping:
                 return
             if number == signal.SIGWINCH:
@@ -114,21 +120,29 @@ class Relay:
                 if resize is not None:
                     resize()
                 continue
+            if self._is_echo(number, sender):
+                continue
             with self._lock:
                 self.interrupts += 1
                 self.last = number
                 receiver = self._receiver
-                if receiver is not None and (receiver.own_group or not from_terminal):
+                if receiver is not None and (receiver.own_group or sender != _TERMINAL):
                     receiver.send(number)
             with suppress(BlockingIOError):
                 os.write(self._wake_end, b"!")
 
+    def _is_echo(self, number: int, sender: int) -> bool:
+        """Whether this is the same signal from the same process as a moment ago."""
+        before, moment = self._arrived, time.monotonic()
+        self._arrived = (number, sender, moment)
+        return sender > 0 and before[:2] == (number, sender) and moment - before[2] < _MOMENT
 
-def _wait(watched: set[signal.Signals]) -> tuple[int, bool]:
-    """Return the next signal and whether the kernel sent it for a terminal."""
+
+def _wait(watched: set[signal.Signals]) -> tuple[int, int]:
+    """Return the next signal and the process that sent it, or _TERMINAL, or _UNKNOWN."""
     if hasattr(signal, "sigwaitinfo"):
         arrived = signal.sigwaitinfo(watched)
-        return arrived.si_signo, arrived.si_code == _SI_KERNEL
+        return arrived.si_signo, _TERMINAL if arrived.si_code == _SI_KERNEL else arrived.si_pid
     # macOS can't tell who sent it: of these, a terminal makes only SIGINT.
     number = signal.sigwait(watched)
-    return number, number == signal.SIGINT
+    return number, _TERMINAL if number == signal.SIGINT else _UNKNOWN
