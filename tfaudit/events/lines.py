@@ -27,8 +27,9 @@ from tfaudit.events.commitment import (
 )
 from tfaudit.events.model import EventLine
 from tfaudit.plan.attributes import AttributeChange
+from tfaudit.plan.messages import Diagnostic
 from tfaudit.plan.model import ActionInvocation, CheckResult, OutputChange, ResourceChange
-from tfaudit.plan.outcome import Diagnostic, Outcome
+from tfaudit.plan.outcome import Outcome
 from tfaudit.plan.personal import is_personal
 from tfaudit.plan.source import Source
 

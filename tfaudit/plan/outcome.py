@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import PurePath
 from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 from tfaudit.plan.exactjson import Json
+from tfaudit.plan.messages import Diagnostic as Diagnostic
+from tfaudit.plan.messages import action_of, address_of, read_diagnostic, string, utc
 from tfaudit.plan.redact import Redactor
 
 Status = Literal["applied", "errored", "not-reached", "unknown"]
@@ -72,18 +72,6 @@ class Outcome:
     """Both halves of a replace that did not wholly apply; else empty."""
     provisioner: str | None
     """The provisioner that failed: the object exists all the same (tainted)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnostic:
-    """An error or warning of the engine, redacted; its snippet is never kept."""
-
-    severity: str
-    address: str | None
-    summary: str
-    detail: str
-    file: str | None
-    line: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,11 +180,11 @@ class OutcomeTracker:
             case "apply_errored" | "action_errored" if isinstance(hook, dict):
                 self._end(hook, "errored")
             case "provision_errored" if isinstance(hook, dict):
-                for slot in self._at.get(self._redactor.address(_address(hook)), ()):
+                for slot in self._at.get(self._redactor.address(address_of(hook)), ()):
                     if slot.running:
-                        slot.provisioner = _string(hook.get("provisioner")) or "unknown"
+                        slot.provisioner = string(hook.get("provisioner")) or "unknown"
             case "diagnostic" if isinstance(message.get("diagnostic"), dict):
-                self._diagnostics[self._diagnostic(message["diagnostic"])] = None
+                self._diagnostics[read_diagnostic(message["diagnostic"], self._redactor)] = None
             case "change_summary" if isinstance(message.get("changes"), dict):
                 if message["changes"].get("operation") in ("apply", "destroy"):
                     self._summary = {
@@ -205,23 +193,23 @@ class OutcomeTracker:
                         if type(value) is int or key == "operation"
                     }
             case "version":
-                self._version = _string(message.get("terraform")) or _string(message.get("tofu"))
+                self._version = string(message.get("terraform")) or string(message.get("tofu"))
             case "log" | None:
-                words = _string(message.get("@message")) or ""
+                words = string(message.get("@message")) or ""
                 self._interrupted = self._interrupted or any(sign in words for sign in _INTERRUPTIONS)
             case _:
                 pass
         self._streamed = self._streamed or isinstance(kind, str)
 
     def _start(self, hook: dict[str, Json], timestamp: Json) -> None:
-        address, action = self._redactor.address(_address(hook)), _action(hook)
+        address, action = self._redactor.address(address_of(hook)), action_of(hook)
         slot = next((slot for slot in self._at.get(address, ()) if slot.awaits(action)), None)
         if slot is None:
             if action != "read" and address and len(self._unplanned) < _MAX_UNPLANNED:
                 self._unplanned[address] = None
             return
         slot.running = True
-        slot.started = slot.started or _utc(timestamp)
+        slot.started = slot.started or utc(timestamp)
         slot.id = self._id(hook) or slot.id
         running = self._running.setdefault((address, action), deque())
         running.append(slot)
@@ -230,7 +218,7 @@ class OutcomeTracker:
                 other.overlapped = True
 
     def _end(self, hook: dict[str, Json], status: Status) -> None:
-        key = (self._redactor.address(_address(hook)), _action(hook))
+        key = (self._redactor.address(address_of(hook)), action_of(hook))
         running = self._running.get(key)
         if not running:
             return
@@ -243,25 +231,8 @@ class OutcomeTracker:
         slot.id = self._id(hook) or slot.id
 
     def _id(self, hook: dict[str, Json]) -> str | None:
-        value = _string(hook.get("id_value"))
+        value = string(hook.get("id_value"))
         return self._redactor.text(value) if value else None
-
-    def _diagnostic(self, said: dict[str, Json]) -> Diagnostic:
-        place = said.get("range")
-        place = place if isinstance(place, dict) else {}
-        start = place.get("start")
-        line = start.get("line") if isinstance(start, dict) else None
-        file = _string(place.get("filename"))
-        address = _string(said.get("address"))
-        summary = _string(said.get("summary")) or ""
-        return Diagnostic(
-            severity=_string(said.get("severity")) or "error",
-            address=self._redactor.address(address) if address else None,
-            summary=self._redactor.text(summary),
-            detail=self._redactor.text(_without_output(summary, _string(said.get("detail")) or "")),
-            file=PurePath(file).name if file and PurePath(file).is_absolute() else file,
-            line=line if isinstance(line, int) else None,
-        )
 
     def _status(self, slot: _Slot, exit_code: int | None, serial_rose: bool | None) -> tuple[Status, bool]:
         """Return how the change ended, and whether that is inferred."""
@@ -314,42 +285,3 @@ def _steps(slot: _Slot) -> Iterator[Step]:
             yield Step(action, slot.done[at])
         else:
             yield Step(action, "unknown" if slot.running and at == len(slot.done) else "not-reached")
-
-
-def _address(hook: Mapping[str, Json]) -> str:
-    """Return the address of the hook's resource, or of the action that it invokes."""
-    for key in ("resource", "action"):
-        subject = hook.get(key)
-        if isinstance(subject, dict):
-            return _string(subject.get("addr")) or ""
-    return ""
-
-
-def _action(hook: Mapping[str, Json]) -> str:
-    action = hook.get("action")
-    return "invoke" if isinstance(action, dict) else _string(action) or ""
-
-
-def _string(value: Json) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _without_output(summary: str, detail: str) -> str:
-    """Return a diagnostic's detail without what a failed provisioner printed: that is stored nowhere."""
-    if not summary.endswith("provisioner error"):
-        return detail
-    said, output, _ = detail.partition("Output:")
-    return f"{said}{output} (not recorded)" if output else said
-
-
-def _utc(timestamp: Json) -> str | None:
-    """Return an engine's local timestamp as RFC 3339 in UTC with milliseconds; None where it is none."""
-    if not isinstance(timestamp, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(timestamp)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

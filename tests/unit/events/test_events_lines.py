@@ -18,7 +18,8 @@ from tfaudit.events.commitment import opens
 from tfaudit.events.index import ChangeIndex
 from tfaudit.events.lines import LineWriter
 from tfaudit.events.model import EventLine
-from tfaudit.plan.outcome import Diagnostic, OutcomeTracker
+from tfaudit.plan.messages import Diagnostic
+from tfaudit.plan.outcome import OutcomeTracker
 from tfaudit.plan.parse import Plan, read_plan
 from tfaudit.plan.redact import Redactor
 from tfaudit.plan.source import SourceMap

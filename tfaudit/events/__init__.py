@@ -1,0 +1,1 @@
+"""Which facts make which change events."""
