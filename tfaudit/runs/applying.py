@@ -21,10 +21,7 @@ from tfaudit.runs.stage import Stage, View
 if TYPE_CHECKING:
     from tfaudit.runs.intents import Intent
     from tfaudit.runs.planning import Planned
-    from tfaudit.runs.run import Run
 
-FIRST_STREAMING: Final = (0, 15, 3)
-"""The first Terraform whose ``apply`` has ``-json``."""
 ERRORED_STATE: Final = "errored.tfstate"
 
 
@@ -81,7 +78,7 @@ def _run(stage: Stage, planned: Planned, tracker: OutcomeTracker, view: View) ->
     if run.engine.brand == "opentofu" and brand.json_into(run.engine, run.world.environ, cache=cache):
         with closing(process.SideStream(tracker.feed)) as side:
             return _as_it_is(stage, call(json=False, json_into=side.path), side)
-    if run.engine.brand == "terraform" and _version(run) < FIRST_STREAMING:
+    if not brand.has_stream(run.engine):
         return _as_it_is(stage, call(json=False), None)
     renderer = Renderer(_options(stage, planned, view))
     ended = _in_lines(stage, call(json=True), _rendered(stage, tracker, renderer))
@@ -144,11 +141,6 @@ def _options(stage: Stage, planned: Planned, view: View) -> Options:
         told=view.text.told if view.text else (),
         imports=planning.import_labels(planned.plan) if planned.plan else (),
     )
-
-
-def _version(run: Run) -> tuple[int, ...]:
-    parts = run.engine.version.split("-")[0].split(".")
-    return tuple(int(part) for part in parts if part.isdigit())
 
 
 def _modified(path: Path) -> int | None:

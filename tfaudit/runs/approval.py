@@ -35,9 +35,8 @@ def ask(
     try:
         line = stdin.read_line(relay)
     except Interrupted:
-        out.write(b"\n")
+        out.write(planview.interrupted(brand=brand, width=width) + b"\n")
         err.write(planview.ask_failed(reason="interrupted", colour=colour, error_width=error_width))
-        out.write(planview.interrupted(brand=brand, width=width))
         return "interrupted"
     if not line.endswith(b"\n"):
         err.write(planview.ask_failed(reason="EOF", colour=colour, error_width=error_width))

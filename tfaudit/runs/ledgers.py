@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import ConfigError
-from tfaudit.identity.environment import writer_name
 from tfaudit.runs.run import no_step
 
 EVIDENCE_MODE: Final = 0o444
@@ -61,6 +60,7 @@ def open_ledger(config: Config, world: World) -> Ledger:
     Raises :class:`ConfigError` for a missing or foreign key or another ledger than the pinned one, and
     :class:`LedgerError` when the ledger can't be reached.
     """
+    from tfaudit.identity.environment import writer_name
     from tfaudit.ledger.log import Ledger
     from tfaudit.signing.signer import open_signer
 

@@ -28,6 +28,7 @@ from tfaudit.plan.secrets import KnownSecrets
 from tfaudit.runs.facts import Capture, StateId
 from tfaudit.runs.run import Run
 from tfaudit.runs.stage import Stage
+from tfaudit.runs.variables import given
 
 _SECRET_VARIABLES: Final = ("TF_VAR_", "TF_TOKEN_", "TF_ENCRYPTION")
 
@@ -137,7 +138,7 @@ def look_into(stage: Stage, known: Redactor) -> Planned:
         )
         if captured.ended.code != 0:
             return without(_reason(captured.ended))
-        plan = read_plan(_mapped(shown), redactor=known)
+        plan = read_plan(_mapped(shown), redactor=known, given=tuple(given(run)))
     except TfauditError as error:
         return without(str(error))
     return Planned(

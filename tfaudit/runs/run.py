@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tfaudit.config import Config
-from tfaudit.engine.argv import Invocation
-from tfaudit.engine.brand import Engine
-from tfaudit.engine.workdir import Workdir
+if TYPE_CHECKING:
+    from tfaudit.config import Config
+    from tfaudit.engine.argv import Invocation
+    from tfaudit.engine.brand import Engine
+    from tfaudit.engine.workdir import Workdir
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
