@@ -1,25 +1,19 @@
-"""How does a record get into the ledger: draft, sign, stage, commit; and what waits in the spool when it can't.
-
-At each step a comment says what is true if we crash there. The names given to ``step`` are those places, so that a test
-can stop the process at each.
-"""
+"""What can a process do with a ledger: draft records, append them, keep them in the spool, commit what is staged."""
 
 from __future__ import annotations
 
 import time as time_
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final
 
-from tfaudit import canonical
 from tfaudit.errors import ConfigError, InputError, LedgerError, TfauditError, VerificationError
-from tfaudit.ledger import chain, checkpoint, commit, head, ids, upkeep
-from tfaudit.ledger import genesis as genesis_
+from tfaudit.ledger import chain, head, ids, place, upkeep
 from tfaudit.ledger.committer import Committer
 from tfaudit.ledger.draft import Draft
 from tfaudit.ledger.head import Head
-from tfaudit.ledger.spool import GENESIS, Spool, close
-from tfaudit.ledger.store import read
+from tfaudit.ledger.place import create_ledger
+from tfaudit.ledger.receipt import Receipt
+from tfaudit.ledger.sender import Sender
+from tfaudit.ledger.spool import Spool, close
 from tfaudit.signing.note import NoteKey
 
 if TYPE_CHECKING:
@@ -27,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-    from tfaudit.ledger.commit import Commit
     from tfaudit.ledger.draft import Sealed
     from tfaudit.ledger.genesis import Genesis
     from tfaudit.ledger.ids import Clock
@@ -37,42 +30,14 @@ if TYPE_CHECKING:
     from tfaudit.ledger.store import Store, Working
     from tfaudit.signing.signer import Signer
 
-_CHUNK: Final = 1 << 20
+__all__ = ["Ledger", "Receipt", "SpooledError", "create_ledger"]
+
 _KEPT: Final = (LedgerError, ConfigError, VerificationError)
 """What may keep a record out of the ledger, and then it goes to the spool where that was asked for."""
 
 
 class SpooledError(LedgerError):
     """The record is not in the ledger (as far as is known), but it is signed and durable in the spool."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """Where a record is, and the tree that proves it."""
-
-    origin: str
-    record_id: str
-    key: str
-    """Of the record in the evidence store."""
-    leaf: str
-    """The record's leaf hash, 64 hexadecimal digits."""
-    position: int | None
-    """The leaf's index in the log; None while the record is only staged, for a sequencer to commit."""
-    commit: int | None
-    size: int
-    """Of the tree that ``checkpoint`` signs; for a staged record that of the head which its writer read."""
-    root: str
-    """64 hexadecimal digits."""
-    checkpoint: str | None
-    """The signed note; None only where the log is still empty."""
-
-
-def create_ledger(evidence: Store, genesis: bytes) -> Genesis:
-    """Start a ledger and return its genesis; :class:`ConfigError` when there is one already."""
-    parsed = genesis_.parse(genesis)
-    if not evidence.create(ids.GENESIS_KEY, genesis):
-        raise ConfigError(f"there is a ledger in {evidence} already")
-    return parsed
 
 
 class Ledger:
@@ -101,21 +66,25 @@ class Ledger:
         self._writer = writer
         self._clock = clock
         self._entropy = entropy
-        self._step = step
         self._head = Head(evidence, genesis)
         self._started = False
-        self._committer: Committer | None = None
-        if log:
-            self._committer = Committer(
-                evidence=evidence,
-                head=self._head,
-                signer=signer,
-                log=log,
-                clock=clock,
-                entropy=entropy,
-                pause=pause,
-                step=step,
-            )
+        committer = Committer(
+            evidence=evidence,
+            head=self._head,
+            signer=signer,
+            log=log,
+            clock=clock,
+            entropy=entropy,
+            pause=pause,
+            step=step,
+        )
+        self._sender = Sender(
+            evidence=evidence,
+            working=working,
+            head=self._head,
+            committer=committer if log else None,
+            step=step,
+        )
 
     @classmethod
     def open(
@@ -146,7 +115,7 @@ class Ledger:
         if not ids.is_writer(writer):
             raise ConfigError(f"{writer!r} can't be a writer's name", hint="lower-case letters, digits and hyphens")
         waiting = Spool.at(spool, entropy=entropy)
-        genesis = _read_genesis(evidence, waiting, genesis_digest)
+        genesis = place.find_genesis(evidence, anchor=genesis_digest, copies=waiting.store)
         signers = (one for one in (log_signer, second_log_signer) if one is not None)
         return cls(
             evidence=evidence,
@@ -213,7 +182,7 @@ class Ledger:
             self.keep(draft, facts, subjects=subjects, signer=signer)
             raise SpooledError(f"the record waits in the spool: {error.message}", hint=error.hint) from error
         try:
-            return self._send(sealed)
+            return self._sender.send(sealed)
         except _KEPT as error:
             if not spool:
                 raise
@@ -290,7 +259,7 @@ class Ledger:
         committer = self._need_committer()
         self._reach()
         count = committer.commit_staged() + upkeep.sweep(committer, time=ids.milliseconds(self._clock()))
-        self._leave_hint()
+        self._sender.leave_hint()
         return count
 
     def sweep(self) -> int:
@@ -302,21 +271,17 @@ class Ledger:
         committer = self._need_committer()
         self._reach()
         count = upkeep.sweep(committer, time=ids.milliseconds(self._clock()))
-        self._leave_hint()
+        self._sender.leave_hint()
         return count
 
     def _need_committer(self) -> Committer:
-        if self._committer is None:
+        if self._sender.committer is None:
             raise ConfigError("only a holder of the log's key can commit", hint="set [signer] log in tfaudit.toml")
-        return self._committer
+        return self._sender.committer
 
     def _reach(self) -> list[Live]:
         """Bring the head up to date and return the commits that came since; the store must hold this very ledger."""
-        raw = read(self._evidence, ids.GENESIS_KEY, limit=genesis_.MAX_GENESIS + 1)
-        if raw is None or f"sha256:{canonical.sha256_hex(raw)}" != self.genesis.digest:
-            raise LedgerError(
-                f"the ledger is no longer in {self._evidence}", hint="is it the right place, and mounted?"
-            )
+        place.must_be_in_place(self._evidence, self.genesis)
         if not self._started:
             self._head.start_near_end(head.read_hint(self._working))
             self._started = True
@@ -349,131 +314,16 @@ class Ledger:
             signer=signer,
         )
 
-    def _send(self, sealed: Sealed) -> Receipt:
-        """Take a sealed record, which the log up to the present head does not hold, into it."""
-        if self._committer is not None:
-            self._committer.check_keys()
-        if sealed.disclosures is not None:
-            key = ids.disclosure_key(sealed.record.record_id)
-            sealed.disclosures.seek(0)
-            if not self._working.create(key, b"", sealed.disclosures):
-                sealed.disclosures.seek(0)
-                _must_equal(self._working, key, sealed.disclosures)
-        # A crash here: disclosures of no record. Nothing refers to them; nothing was recorded, nothing has happened.
-        self._step("disclosed")
-        sealed.events.seek(sealed.events_at)
-        if not self._evidence.create(sealed.record.key, sealed.line + b"\n", sealed.events):
-            # An earlier try of ours that timed out has landed; line 1 commits to all other lines.
-            found = read(self._evidence, sealed.record.key, limit=len(sealed.line) + 1, settled=True)
-            if found != sealed.line + b"\n":
-                raise LedgerError(f"another record is at {sealed.record.key}")
-        # A crash here: the record is staged, durable. The next writer adopts it; till then verify counts it as pending.
-        self._step("staged")
-        if self._committer is None:
-            return self._staged(sealed)
-        held = self._committer.commit((sealed.record, sealed.line), self._head.catch_up())
-        # A crash here: the record is in the log, and so are all others of its commit. Only the hint is old.
-        self._leave_hint()
-        self._step("hinted")
-        return _receipt(self.origin, sealed, held.commit)
-
     def _send_spooled(self, record_id: str) -> list[Receipt]:
         sealed = self.spool.sealed(record_id)
         if sealed is None:
             return []
         try:
             self._reach()
-            receipt = self._find(sealed)
-            if receipt is None:
-                receipt = self._send(sealed)
-            elif sealed.disclosures is not None:
-                self._working.create(ids.disclosure_key(record_id), b"", sealed.disclosures)
+            # Found in the log, its disclosures are in the working store too: they were durable first.
+            receipt = self._sender.find(sealed) or self._sender.send(sealed)
         finally:
             close(sealed)
         # A crash here: the record is in the log and still in the spool; the next drain finds it there and forgets it.
         self.spool.remove(record_id)
         return [receipt]
-
-    def _find(self, sealed: Sealed) -> Receipt | None:
-        """Return the receipt of a record that the log holds since the head that it had seen."""
-        since = checkpoint.parse(sealed.seen.encode()).checkpoint.size if sealed.seen else 0
-        wanted = f"record {sealed.record.leaf.hex()} ".encode()
-        state = self._head.state
-        for _, raw in head.back_from(self._evidence, state.number, state.digest):
-            if wanted in raw:
-                return _receipt(self.origin, sealed, commit.parse(raw))
-            if commit.peek(raw)[1] <= since:
-                break
-        return None
-
-    def _staged(self, sealed: Sealed) -> Receipt:
-        state = self._head.state
-        return Receipt(
-            origin=self.origin,
-            record_id=sealed.record.record_id,
-            key=sealed.record.key,
-            leaf=sealed.record.leaf.hex(),
-            position=None,
-            commit=None,
-            size=state.size,
-            root=state.root.hex(),
-            checkpoint=state.checkpoint,
-        )
-
-    def _leave_hint(self) -> None:
-        # Derived objects: losing them loses nothing, so a failure to write them is none of the record's.
-        with suppress(LedgerError):
-            head.write_hint(self._working, self._head.state)
-
-
-def _read_genesis(evidence: Store, spool: Spool, anchor: str | None) -> Genesis:
-    away: LedgerError | None = None
-    try:
-        raw = read(evidence, ids.GENESIS_KEY, limit=genesis_.MAX_GENESIS + 1)
-    except LedgerError as error:
-        raw, away = None, error
-    copy = read(spool.store, GENESIS, limit=genesis_.MAX_GENESIS + 1)
-    if raw is None and copy is None:
-        raise away or LedgerError(f"there is no ledger in {evidence}", hint="run `tfaudit setup`")
-    try:
-        genesis = genesis_.parse(raw or copy or b"")
-    except InputError as error:
-        raise LedgerError(error.message) from error
-    if anchor is not None and genesis.digest != anchor:
-        raise ConfigError(
-            f"this ledger's genesis is {genesis.digest}, not {anchor}",
-            hint="it is another ledger than the configuration pins, or its genesis was replaced",
-        )
-    if raw is not None and raw != copy:
-        with suppress(LedgerError):
-            spool.store.replace(GENESIS, raw)
-    return genesis
-
-
-def _receipt(origin: str, sealed: Sealed, found: Commit) -> Receipt:
-    leaves = [line.leaf for line in found.header.records]
-    tree = found.checkpoint.checkpoint
-    return Receipt(
-        origin=origin,
-        record_id=sealed.record.record_id,
-        key=sealed.record.key,
-        leaf=sealed.record.leaf.hex(),
-        position=found.header.size + leaves.index(sealed.record.leaf),
-        commit=found.header.number,
-        size=tree.size,
-        root=tree.root.hex(),
-        checkpoint=found.checkpoint.note.decode(),
-    )
-
-
-def _must_equal(store: Store, key: str, content: BinaryIO) -> None:
-    stored = store.open(key, settled=True)
-    if stored is None:
-        raise LedgerError(f"{key} was there and is gone")
-    with stored:
-        while True:
-            chunk = stored.read(_CHUNK)
-            if chunk != content.read(_CHUNK):
-                raise LedgerError(f"another object is at {key}")
-            if not chunk:
-                return

@@ -10,9 +10,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from tfaudit.errors import ConfigError, InputError, LedgerError, VerificationError
+from tfaudit.errors import InputError, VerificationError
 from tfaudit.events import commitment
-from tfaudit.ledger import commit, genesis, head, ids, merkle, record
+from tfaudit.ledger import commit, head, ids, merkle, place, record
 from tfaudit.ledger.draft import MAX_EVENT
 from tfaudit.ledger.head import Head
 from tfaudit.ledger.store import read
@@ -61,15 +61,7 @@ class Reader:
         ``genesis_digest`` (``sha256:…``) is the trust anchor. Raises :class:`LedgerError` when there is no readable
         ledger and :class:`ConfigError` when it is another than the anchor says.
         """
-        raw = read(evidence, ids.GENESIS_KEY, limit=genesis.MAX_GENESIS + 1)
-        if raw is None:
-            raise LedgerError(f"there is no ledger in {evidence}", hint="run `tfaudit setup`")
-        try:
-            start = genesis.parse(raw)
-        except InputError as error:
-            raise LedgerError(error.message) from error
-        if genesis_digest is not None and start.digest != genesis_digest:
-            raise ConfigError(f"this ledger's genesis is {start.digest}, not {genesis_digest}")
+        start = place.find_genesis(evidence, anchor=genesis_digest)
         end = Head(evidence, start)
         end.start_near_end(head.read_hint(working))
         end.catch_up()

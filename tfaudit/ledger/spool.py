@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 RECORDS: Final = "records/"
 DISCLOSURES: Final = "disclosures/"
-GENESIS: Final = "genesis.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,10 +186,12 @@ class FailingStore:
         self._plan = plan
 
     def create(self, key: str, head: bytes, tail: BinaryIO | None = None) -> bool:
-        """Create, or fail not persisted ("lost"), or fail but persisted ("late")."""
+        """Create, or fail not persisted ("lost"), fail but persisted ("late"), or refuse for a moment ("conflict")."""
         verdict = self._plan(key)
         if verdict == "lost":
             raise Failure(f"timeout at {key}")
+        if verdict == "conflict":
+            return False
         created = self.real.create(key, head, tail)
         if verdict == "late":
             raise Failure(f"timeout at {key}")

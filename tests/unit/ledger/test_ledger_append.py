@@ -257,6 +257,16 @@ def test_a_commit_that_keeps_failing_gives_up(tmp_path: Path, verdict: str) -> N
     assert len(place.whole()) == 1
 
 
+@pytest.mark.parametrize("part", ["records/", "commits/"])
+def test_two_creates_that_meet_are_tried_again(tmp_path: Path, part: str) -> None:
+    """A store that refuses a create though nothing is there yet (409) is asked again."""
+    place = make(tmp_path)
+    conflicts = iter(["conflict"])
+    store = FailingStore(place.evidence, lambda key: next(conflicts, None) if key.startswith(part) else None)
+    add(place.open(evidence=store))
+    assert len(place.whole()) == 1
+
+
 def test_a_lost_hint_costs_nothing(tmp_path: Path) -> None:
     """A working store that can't keep the hint does not fail the append."""
     place = make(tmp_path)
