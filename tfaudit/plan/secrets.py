@@ -3,7 +3,8 @@
 A secret may come back quoted: inside a JSON string (once or twice escaped, as Go or as others escape), inside a URL, or
 as base64 at any of the three alignments. Each spelling is a *form*; a text is searched for all forms at once. Up to a
 dozen forms are looked for one by one; more by sampling: every form is at least eight bytes long, so a text that holds
-one holds one of its first five four-byte pieces at a position divisible by five.
+one holds one of its first five four-byte pieces at a position divisible by five. For thousands of secrets, where pieces
+would take too much memory, only the plain and the JSON form are looked for, by their first eight bytes at any position.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from urllib.parse import quote
 MIN_LENGTH: Final = 8
 MASK: Final = "[redacted]"
 
-_PIECE: Final = 4
-_STRIDE: Final = MIN_LENGTH - _PIECE + 1
 _FEW: Final = 12
+_MANY: Final = 4_000
 
 
 class KnownSecrets:
@@ -27,11 +27,15 @@ class KnownSecrets:
 
     def __init__(self, values: Iterable[str] = ()) -> None:
         self.values: Final = frozenset(value for value in values if len(value) >= MIN_LENGTH)
-        self._forms: Final = tuple(sorted({form for value in self.values for form in _forms(value)}, key=_longest))
+        many = len(self.values) > _MANY
+        spell = _main_forms if many else _all_forms
+        self._forms: Final = tuple(sorted({form for value in self.values for form in spell(value)}, key=_longest))
+        self._piece: Final = MIN_LENGTH if many else MIN_LENGTH // 2
+        self._stride: Final = MIN_LENGTH - self._piece + 1
         self._pieces: Final[dict[bytes, list[tuple[bytes, int]]]] = {}
         for form in self._forms:
-            for offset in range(_STRIDE):
-                self._pieces.setdefault(form[offset : offset + _PIECE], []).append((form, offset))
+            for offset in range(self._stride):
+                self._pieces.setdefault(form[offset : offset + self._piece], []).append((form, offset))
 
     def __bool__(self) -> bool:
         return bool(self._forms)
@@ -59,9 +63,9 @@ class KnownSecrets:
         return encoded.decode("utf-8", "surrogatepass")
 
     def _found(self, text: bytes) -> Iterator[bytes]:
-        pieces = self._pieces
-        for position in range(0, len(text) - _PIECE + 1, _STRIDE):
-            for form, offset in pieces.get(text[position : position + _PIECE], ()):
+        pieces, size = self._pieces, self._piece
+        for position in range(0, len(text) - size + 1, self._stride):
+            for form, offset in pieces.get(text[position : position + size], ()):
                 if position >= offset and text.startswith(form, position - offset):
                     yield form
 
@@ -70,13 +74,18 @@ def _longest(form: bytes) -> tuple[int, bytes]:
     return (-len(form), form)
 
 
-def _forms(secret: str) -> set[bytes]:
-    """Return the spellings under which ``secret`` may stand in another text."""
+def _main_forms(secret: str) -> set[bytes]:
+    """Return the plain spelling and the one inside a JSON string."""
+    return {text.encode("utf-8", "surrogatepass") for text in (secret, json.dumps(secret, ensure_ascii=False)[1:-1])}
+
+
+def _all_forms(secret: str) -> set[bytes]:
+    """Return every spelling under which ``secret`` may stand in another text."""
     plain = json.dumps(secret, ensure_ascii=False)[1:-1]
     go = plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    texts = {secret, plain, go, json.dumps(plain)[1:-1], json.dumps(go)[1:-1], quote(secret, safe="")}
-    encoded = secret.encode("utf-8", "surrogatepass")
-    return {text.encode("utf-8", "surrogatepass") for text in texts} | _base64_forms(encoded)
+    texts = {go, json.dumps(plain)[1:-1], json.dumps(go)[1:-1], quote(secret.encode("utf-8", "surrogatepass"), safe="")}
+    encoded = {text.encode("utf-8", "surrogatepass") for text in texts}
+    return encoded | _main_forms(secret) | _base64_forms(secret.encode("utf-8", "surrogatepass"))
 
 
 def _base64_forms(secret: bytes) -> set[bytes]:

@@ -140,6 +140,15 @@ def test_a_known_secret_is_found_in_any_spelling(spelling: str, many: bool) -> N
     assert secrets.mask("nothing here") == "nothing here"
 
 
+def test_thousands_of_secrets_are_found_plain_and_in_json() -> None:
+    """In a very large set the usual spellings are still found."""
+    secrets = KnownSecrets([SECRET, *(f"another-{number:05d}" for number in range(5000))])
+    for spelling in (SECRET, json.dumps(SECRET), "another-04999"):
+        assert secrets.occur_in(f"at any place {spelling}.".encode())
+        assert MASK in secrets.mask(f"at any place {spelling}.")
+    assert not secrets.occur_in(b"another-05000")
+
+
 def test_short_strings_are_not_secrets() -> None:
     """Below eight characters a string recurs by chance."""
     assert not KnownSecrets(["1234567"])
