@@ -102,6 +102,9 @@ class FolderStore:
             temporary = self._write_temporary(content, None, durable=durable)
             try:
                 self._make_folder(path.parent)
+                if not durable:
+                    # A rename onto a file makes ext4 write out the new one's bytes at once, which nobody asked for.
+                    path.unlink(missing_ok=True)
                 temporary.rename(path)
             except OSError:
                 with suppress(OSError):

@@ -29,7 +29,8 @@ class Store(Protocol):
     def create(self, key: str, head: bytes, tail: BinaryIO | None = None) -> bool:
         """Create the object of ``head`` and then what is left to read of ``tail``; True when it is durable.
 
-        False when something is at the key already, whatever it is: then nothing was written. Raises
+        False when something is at the key already, whatever it is, or another create is going on at this moment: then
+        nothing was written. Raises
         :class:`LedgerError` when the store failed; then the object may or may not be there, whole, now or later, and
         the caller must read to know. Does not retry.
         """
@@ -55,9 +56,10 @@ class Working(Store, Protocol):
     """A store whose objects may also change: disclosures that are erased, derived pointers, cursors."""
 
     def replace(self, key: str, content: bytes, *, durable: bool = False) -> None:
-        """Put ``content`` at ``key`` at once, whatever was there; on return durable only if asked for.
+        """Put ``content`` at ``key``, whatever was there.
 
-        Raises :class:`LedgerError` when the store failed; the old or the new content is there then.
+        With ``durable`` it is durable on return, and the old or the new content is there whatever happens. Without, for
+        what can be derived again, a crash or :class:`LedgerError` may also leave nothing.
         """
 
     def remove(self, key: str) -> None:
