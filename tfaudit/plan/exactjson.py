@@ -21,7 +21,6 @@ Buffer: TypeAlias = bytes | bytearray | memoryview | mmap
 Json: TypeAlias = Any
 """Decoded foreign JSON: its shape is the engine's business, so each reader checks what it needs."""
 
-_CHUNK: Final = 1 << 20
 
 _decoder: Final = msgspec.json.Decoder(float_hook=msgspec.Raw)
 _encoder: Final = msgspec.json.Encoder()
@@ -98,19 +97,19 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-def check_utf8(data: Buffer, *, what: str) -> None:
-    """Raise :class:`InputError` unless all of ``data`` is UTF-8; it is read in small pieces, so memory stays flat."""
+def check_utf8(data: Buffer, *, what: str, piece: int = 1 << 20) -> None:
+    """Raise :class:`InputError` unless all of ``data`` is UTF-8; ``piece`` bytes are read at a time (at least four)."""
     view = memoryview(data)
     start = 0
     while start < len(view):
-        end = min(start + _CHUNK, len(view))
+        end = min(start + piece, len(view))
         while end < len(view) and end > start and view[end] & 0xC0 == 0x80:
             end -= 1
         try:
             str(view[start:end], "utf-8")
         except UnicodeDecodeError as error:
             raise InputError(f"{what} is not UTF-8 at byte {start + error.start}") from error
-        start = end if end > start else start + _CHUNK
+        start = end if end > start else start + piece
 
 
 def members(data: Buffer, *, what: str) -> dict[str, msgspec.Raw]:

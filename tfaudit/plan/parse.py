@@ -33,7 +33,7 @@ from tfaudit.plan.resources import ChangeReader
 from tfaudit.plan.survey import Survey, survey
 
 MAX_SIZE: Final = 4 << 30
-"""A plan JSON beyond this many bytes is refused."""
+"""A plan JSON beyond this many bytes is refused, unless the caller says otherwise."""
 
 _WHAT: Final = "the plan JSON"
 T = TypeVar("T")
@@ -118,6 +118,7 @@ def read_plan(
     redactor: Redactor | None = None,
     given: Collection[str] = (),
     personal: Callable[[str], bool] = is_personal,
+    limit: int = MAX_SIZE,
 ) -> Plan:
     """Return the plan that ``data`` (bytes, a memory view or a mapped file) spells.
 
@@ -126,8 +127,8 @@ def read_plan(
     sensitive ones; ``personal`` says which map keys are personal data. ``data`` must not change while the plan is used.
     Raises :class:`InputError`, one line, for whatever is not plan JSON of a known format.
     """
-    if len(memoryview(data)) > MAX_SIZE:
-        raise InputError(f"{_WHAT} is larger than {MAX_SIZE} bytes")
+    if len(memoryview(data)) > limit:
+        raise InputError(f"{_WHAT} is larger than {limit} bytes")
     view = unwrapped(data)
     kind = detect_bytes(view)
     if kind is not None:

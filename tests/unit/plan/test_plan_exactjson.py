@@ -98,14 +98,10 @@ def test_random_bytes_raise_input_errors_only(data: bytes) -> None:
 @given(st.binary(max_size=12), st.integers(0, 3))
 def test_utf8_is_checked_across_pieces(data: bytes, cut: int) -> None:
     """Checking in pieces finds the same as decoding the whole."""
-    size, exactjson._CHUNK = exactjson._CHUNK, 3 + cut  # type: ignore[misc]
     try:
-        try:
-            data.decode()
-        except UnicodeDecodeError:
-            with pytest.raises(InputError):
-                exactjson.check_utf8(data, what="it")
-        else:
-            exactjson.check_utf8(data, what="it")
-    finally:
-        exactjson._CHUNK = size  # type: ignore[misc]
+        data.decode()
+    except UnicodeDecodeError:
+        with pytest.raises(InputError):
+            exactjson.check_utf8(data, what="it", piece=4 + cut)
+    else:
+        exactjson.check_utf8(data, what="it", piece=4 + cut)

@@ -358,11 +358,10 @@ def test_a_mapped_file_is_read_in_place() -> None:
             del plan
 
 
-def test_too_large_a_plan_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_large_a_plan_is_refused() -> None:
     """A plan beyond the cap is refused before it is parsed."""
-    monkeypatch.setattr("tfaudit.plan.parse.MAX_SIZE", 10)
     with pytest.raises(InputError, match="larger than 10 bytes"):
-        read_plan(plan_json())
+        read_plan(plan_json(), limit=10)
 
 
 @given(st.binary(max_size=80))
