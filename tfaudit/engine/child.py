@@ -42,7 +42,7 @@ class Child:
 
     def __init__(self, process: subprocess.Popen[bytes], *, own_group: bool, shielded: bool) -> None:
         self.own_group = own_group
-        self._shielded = shielded
+        self.quiet = self._shielded = shielded
         self._process = process
         self._lock = threading.Lock()
         self._closed = False

@@ -43,6 +43,8 @@ class Receiver(Protocol):
 
     own_group: bool
     """Whether it lives outside tfaudit's process group."""
+    quiet: bool
+    """Whether it only reads, so that a signal that comes meanwhile is meant for the run."""
 
     def send(self, number: int) -> None:
         """Send a signal to the engine; do nothing if it has ended."""
@@ -52,13 +54,14 @@ class Relay:
     """Takes the signals of one run and passes them on to the engine that is running, if one is.
 
     A context manager; enter it in the main thread before any other thread starts, for a thread without the mask would
-    take the signals too. ``interrupts`` counts the signals that came, ``last`` is the latest, ``wake_fd`` becomes
-    readable with each.
+    take the signals too. ``interrupts`` counts the signals that came, ``last`` is the latest; ``unheeded`` is one that
+    came while no engine ran that it was meant for, until someone heeds it; ``wake_fd`` becomes readable with each.
     """
 
     def __init__(self) -> None:
         self.interrupts = 0
         self.last: int | None = None
+        self.unheeded: int | None = None
         self.on_resize: Callable[[], None] | None = None
         self.mask: set[signal.Signals | int] = set()
         """The signal mask from before the run: the engine gets this one."""
@@ -104,11 +107,17 @@ class Relay:
         with self._lock:
             self._receiver = None
 
-    def clear_wake(self) -> None:
-        """Make ``wake_fd`` unreadable until the next signal."""
+    def heed(self) -> None:
+        """Raise :class:`Interrupted` if a signal has come while no engine ran that it was meant for; each only once.
+
+        Makes ``wake_fd`` unreadable until the next signal.
+        """
         with suppress(BlockingIOError):
             while os.read(self.wake_fd, 4096):
                 pass
+        number, self.unheeded = self.unheeded, None
+        if number is not None:
+            raise Interrupted(number)
 
     def _watch(self, watched: set[signal.Signals]) -> None:
         while True:
@@ -126,6 +135,8 @@ class Relay:
                 self.interrupts += 1
                 self.last = number
                 receiver = self._receiver
+                if receiver is None or receiver.quiet:
+                    self.unheeded = number
                 if receiver is not None and (receiver.own_group or sender != _TERMINAL):
                     receiver.send(number)
             with suppress(BlockingIOError):

@@ -16,7 +16,7 @@ import termios
 from typing import Final, Self
 
 from tfaudit.engine.argv import Invocation, Role
-from tfaudit.engine.signals import Interrupted, Relay
+from tfaudit.engine.signals import Relay
 
 _PACKET: Final = 4096  # PIPE_BUF on Linux: a longer packet would be split, or cut by a shorter read
 _CHUNK: Final = 4096
@@ -134,16 +134,9 @@ class Input:
         poll = select.poll()
         poll.register(self._fd, select.POLLIN)
         poll.register(relay.wake_fd, select.POLLIN)
-        seen = relay.interrupts
-        relay.clear_wake()
-        while True:
-            ready = dict(poll.poll())
-            if relay.wake_fd in ready:
-                relay.clear_wake()
-                if relay.interrupts > seen and relay.last is not None:
-                    raise Interrupted(relay.last)
-            if self._fd in ready:
-                return
+        relay.heed()
+        while self._fd not in dict(poll.poll()):
+            relay.heed()
 
     def close(self) -> None:
         """Give back what was read and not used, where the input is a file, and close the pipe."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import select
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tfaudit.engine import argv
-from tfaudit.engine.signals import Interrupted, Relay
+from tfaudit.engine.signals import Relay
 from tfaudit.engine.stdin import Input
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="packet pipes are Linux's")
@@ -85,25 +86,28 @@ def test_unused_lines_of_a_file_are_given_back(tmp_path: Path) -> None:
         assert file.read() == b"two\nthree\n"
 
 
+WAITING = """
+import sys
+from tfaudit.engine.signals import Interrupted, Relay
+from tfaudit.engine.stdin import Input
+
+with Relay() as relay:
+    print("waiting", flush=True)
+    try:
+        print(Input(0, shared=False).read_line(relay))
+    except Interrupted as interrupted:
+        print(interrupted, relay.interrupts)
+"""
+
+
 def test_a_signal_ends_the_wait() -> None:
     """A signal that comes while we wait for an answer is told at once."""
-    reader, writer = os.pipe()
-    source = Input(reader, shared=False)
-    with Relay() as relay:
-        os.kill(os.getpid(), signal.SIGTERM)
-        while not relay.interrupts:
-            select.select([], [], [], 0.01)
-        assert relay.last == signal.SIGTERM
-        pid = os.fork()
-        if pid == 0:
-            select.select([], [], [], 0.2)
-            os.kill(os.getppid(), signal.SIGINT)
-            os._exit(0)
-        with pytest.raises(Interrupted) as caught:
-            source.read_line(relay)
-        os.waitpid(pid, 0)
-    assert caught.value.signal == signal.SIGINT
-    os.close(writer)
+    command = [sys.executable, "-c", WAITING]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == "SIGTERM 1\n"
 
 
 @pytest.mark.parametrize(
