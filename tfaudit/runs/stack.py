@@ -22,7 +22,8 @@ def stack_name(*, configured: str | None, repository: Repository | None, below_r
     under one made-up name could not be told apart later.
     """
     if configured is not None:
-        name = configured.replace("{path}", below_root or ".").replace("{workspace}", workspace)
+        template = configured if below_root else configured.replace("/{path}", "")
+        name = template.replace("{path}", below_root).replace("{workspace}", workspace)
         if not _ALLOWED.fullmatch(name):
             raise ConfigError("the configured stack name is empty, too long or holds control characters")
         return name

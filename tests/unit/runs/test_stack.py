@@ -36,6 +36,12 @@ def test_a_configured_name_fills_its_placeholders() -> None:
     assert name == "shop/eu:w"
 
 
+def test_at_the_root_the_path_goes_with_its_slash() -> None:
+    """The folder of the configuration itself has no path below it."""
+    name = stack.stack_name(configured="shop/{path}:{workspace}", repository=None, below_root="", workspace="w")
+    assert name == "shop:w"
+
+
 def test_no_name_is_an_error() -> None:
     """Without a remote nothing is made up."""
     with pytest.raises(ConfigError, match="no git remote"):
