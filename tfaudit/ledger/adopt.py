@@ -7,7 +7,7 @@ from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from tfaudit.errors import InputError, LedgerError, VerificationError
+from tfaudit.errors import ConfigError, InputError, LedgerError, VerificationError
 from tfaudit.ledger import commit, ids, live, record
 from tfaudit.ledger.commit import RecordLine, Stray
 from tfaudit.ledger.store import read
@@ -159,6 +159,15 @@ def adoptable(state: State, one: Staged, content: bytes) -> RecordLine | None:
         return None
     named = (found.origin, found.writer, found.record_id) == (state.origin, one.writer, one.record_id)
     return record.line_of(found) if named and found.signed_under(state.keys) is True else None
+
+
+def check_own(state: State, line: RecordLine, first: bytes) -> None:
+    """Raise :class:`ConfigError` unless the log that ends with ``state`` would adopt the record with this line 1."""
+    if adoptable(state, Staged(writer=line.writer, record_id=line.record_id), first + b"\n") != line:
+        raise ConfigError(
+            f"this ledger does not accept the {line.kind} record {line.record_id}",
+            hint="its key may be another ledger's or no longer accepted: `tfaudit keys list` shows those in force",
+        )
 
 
 def _content(store: Store, one: Staged) -> bytes | None:

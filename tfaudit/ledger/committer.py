@@ -67,7 +67,9 @@ class Committer:
                 # Another writer has taken the record along: done, whatever became of our own tries.
                 if own[0].leaf in {line.leaf for line in found.commit.header.records}:
                     return found
+            # Keys may have changed since the record was staged.
             self.check_keys()
+            adopt.check_own(self.head.state, *own)
             time = ids.milliseconds(self.clock())
             found_now = adopt.staged(self.evidence, self.head.state, time=time, limit=commit.MAX_LINES - 1)
             batch = adopt.examine(self.evidence, self.head.state, found_now, own=own)

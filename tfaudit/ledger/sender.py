@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tfaudit.errors import LedgerError
-from tfaudit.ledger import checkpoint, commit, head, ids, receipt
+from tfaudit.ledger import adopt, checkpoint, commit, head, ids, receipt
 from tfaudit.ledger.committer import MAX_FAILURES
 from tfaudit.ledger.store import read
 
@@ -43,6 +43,7 @@ class Sender:
         Raises :class:`ConfigError` for keys that the ledger does not accept, before anything is written, and
         :class:`LedgerError` when a store failed: the record may be staged then, and come into the log later.
         """
+        adopt.check_own(self.head.state, sealed.record, sealed.line)
         if self.committer is not None:
             self.committer.check_keys()
         self._disclose(sealed)

@@ -178,6 +178,24 @@ def test_foreign_objects_are_named_once_and_not_adopted(tmp_path: Path) -> None:
     assert len(place.whole()) == 3
 
 
+def test_the_second_record_of_an_id_is_a_duplicate(tmp_path: Path) -> None:
+    """Two writers sign records of one id: the first is adopted, the second named as a duplicate."""
+    place = make(tmp_path)
+    record_id = place.open().new_record_id()
+    for writer in ("ci", "local"):
+        ledger = place.open(log_signer=None, writer=writer)
+        with ledger.draft("plan", record_id=record_id) as draft:
+            ledger.append(draft, {"by": writer})
+        if writer == "ci":
+            place.working.remove(ids.disclosure_key(record_id))
+    add(place.open())
+    add(place.open())
+    _, lives, _ = place.walk()
+    strays = [stray for one in lives for stray in one.commit.header.strays]
+    assert [(stray.reason, stray.name) for stray in strays] == [("duplicate", f"{record_id} local")]
+    assert len(place.whole()) == 3
+
+
 def test_litter_without_the_exact_key_is_ignored(tmp_path: Path) -> None:
     """Keys with a newline, a wrong hour, upper case or a folder for a file are not even looked at."""
     place = make(tmp_path)

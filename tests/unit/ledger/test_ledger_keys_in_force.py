@@ -32,6 +32,43 @@ def test_a_new_signer_is_accepted_from_then_on(tmp_path: Path) -> None:
     assert place.walk()[0].keys_from == 1
 
 
+def test_a_spooled_record_of_a_removed_key_stays_out(tmp_path: Path) -> None:
+    """What waited in the spool while its key was removed is not committed by another key."""
+    place = make(tmp_path)
+    with place.open().draft("outcome") as draft:
+        place.open().keep(draft, {})
+    new = create_key_file(tmp_path / "new.pem")
+    place.open().change_keys(
+        place.keys(generation=1, signers=(AcceptedSigner(public=new.public, writers=("local",)),)), place.root, {}
+    )
+    ledger = place.open(signer=new)
+    with pytest.raises(ConfigError, match="no longer accepted"):
+        ledger.drain()
+    assert len(ledger.spool.waiting()) == 1
+    assert [line.kind for line in place.whole()] == ["config"]
+
+
+def test_a_key_change_takes_along_what_was_staged(tmp_path: Path) -> None:
+    """A record whose key is removed just after it was staged comes in with the change, while the key is in force."""
+    place = make(tmp_path)
+    new = create_key_file(tmp_path / "new.pem")
+    keys = place.keys(
+        generation=1,
+        signers=(
+            AcceptedSigner(public=new.public, writers=("local",)),
+            AcceptedSigner(public=place.signer.public, writers=("local",)),
+        ),
+    )
+    place.open().change_keys(keys, place.root, {})
+
+    def step(name: str) -> None:
+        if name == "staged":
+            place.open(signer=new).change_keys(place.keys(generation=2, signers=keys.signers[:1]), place.root, {})
+
+    assert add(place.open(step=step)).commit == 1
+    assert [line.kind for line in place.whole()] == ["config", "plan", "config"]
+
+
 def test_the_log_key_rotates(tmp_path: Path) -> None:
     """After the change the new log key alone signs; the old key's commit is void."""
     place = make(tmp_path)
