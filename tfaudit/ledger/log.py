@@ -171,11 +171,9 @@ class Ledger:
         written: the record may then still be staged and come into the log later. With ``spool`` it is kept in the
         spool in all these cases but the first, and :class:`SpooledError` is raised.
         """
-        chosen = signer or self._signer
         try:
             self._reach()
-            self._check_accepted(draft.kind, chosen)
-            sealed = self._seal(draft, facts, subjects, chosen)
+            sealed = self._seal(draft, facts, subjects, signer or self._signer)
         except _KEPT as error:
             if not spool:
                 raise
@@ -286,13 +284,6 @@ class Ledger:
             self._head.start_near_end(head.read_hint(self._working))
             self._started = True
         return self._head.catch_up()
-
-    def _check_accepted(self, kind: str, signer: Signer) -> None:
-        if self._head.state.keys.key_for(kind, signer.public.keyid) is None:
-            raise ConfigError(
-                f"this ledger accepts no {kind} record signed by the key {signer.public.keyid[:16]}…",
-                hint="it may be another ledger's key; `tfaudit keys list` shows those in force",
-            )
 
     def _seal(
         self, draft: Draft, facts: Mapping[str, object], subjects: Sequence[tuple[str, str]], signer: Signer

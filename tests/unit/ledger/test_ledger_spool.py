@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import stat
 from pathlib import Path
 
@@ -118,6 +119,27 @@ def test_a_key_that_is_no_longer_accepted_keeps_the_record(tmp_path: Path) -> No
     with pytest.raises(ConfigError):
         place.open(signer=stranger).drain()
     assert len(place.open().spool.waiting()) == 1
+
+
+def test_a_full_disk_keeps_neither_half(tmp_path: Path) -> None:
+    """When the disk is full for ledger and spool alike, the error says so and no half record is anywhere."""
+    place = make(tmp_path)
+    add(place.open())
+    ledger = place.open()
+    with ledger.draft("outcome") as draft:
+        for _ in range(3000):
+            draft.add(EVENT)
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+        try:
+            with pytest.raises(LedgerError):
+                ledger.append(draft, {}, spool=True)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert ledger.spool.waiting() == []
+        assert len(place.staged()) == 1
+        ledger.append(draft, {})
+    assert len(place.whole()) == 2
 
 
 def test_disclosures_of_no_record_are_tidied_away(tmp_path: Path) -> None:
