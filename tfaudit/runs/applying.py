@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -59,6 +59,23 @@ def apply(stage: Stage, planned: Planned, intent: Intent, view: View) -> Applied
         before=planned.before,
         after=after,
         errored_state=_modified(leftover) != stale,
+    )
+
+
+def not_started(stage: Stage, planned: Planned, intent: Intent) -> Applied:
+    """Return the end of a run that was stopped between its intent and its apply: the engine was never asked to."""
+    now = stage.run.world.clock()
+    nothing = OutcomeTracker(intent.index, intent.redactor).finish(exit_code=1, serial_rose=False)
+    outcomes = tuple(replace(each, status="not-reached", inferred=False) for each in nothing.outcomes)
+    return Applied(
+        ended=Ended(code=1, signal=None, interrupts=1),
+        outcome=replace(nothing, outcomes=outcomes, counts={"not-reached": len(outcomes)}),
+        status="not-started",
+        started=now,
+        finished=now,
+        before=planned.before,
+        after=planned.before,
+        errored_state=False,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tfaudit.errors import LedgerError
 from tfaudit.events.build import plan_events
 from tfaudit.events.index import ChangeIndex
 from tfaudit.events.lines import LineWriter
@@ -125,7 +126,11 @@ def _plan_record(recorder: Recorder, planned: Planned) -> str | None:
     if made is None:
         return None
     oldest = ids.milliseconds(made) - CLOCKS_APART_MILLISECONDS
-    for entry in recorder.reader().newest_first():
+    try:
+        reader = recorder.reader()
+    except LedgerError:
+        return None  # whether the run may go on without the ledger is not for this look-up to say
+    for entry in reader.newest_first():
         if entry.line.kind == "plan" and entry.line.refers == planned.sha256:
             return entry.line.record_id
         if entry.time < oldest:

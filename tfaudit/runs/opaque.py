@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tfaudit.engine import process
 from tfaudit.engine.argv import Role, typed_call
+from tfaudit.engine.signals import Interrupted
 from tfaudit.errors import ConfigError, InputError, LedgerError
 from tfaudit.plan.planfile import read_plan_file
 from tfaudit.runs import facts, planning, recovery, state, summary
@@ -84,7 +85,9 @@ def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
         backend = run.workdir.backend()
         started = run.world.clock()
         run.world.step("apply")
-        ended = process.run_inherit(run.engine.command, typed_call(run.invocation, run.world.environ), relay=relay)
+        ended = _stopped(relay) or process.run_inherit(
+            run.engine.command, typed_call(run.invocation, run.world.environ), relay=relay
+        )
         run.world.step("applied")
         if run.invocation.role is Role.INIT and run.workdir.backend() != backend:
             remembered["backend_changed"] = True
@@ -102,6 +105,15 @@ def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
         mark.done()
     summary.tell(run, recorder, run.invocation.command, status)
     return ended.code or (LedgerError.exit_code if recorder.spooled is not None else 0)
+
+
+def _stopped(relay: Relay) -> Ended | None:
+    """Return the end of a command that a signal stopped before it began, else None."""
+    try:
+        relay.heed()
+    except Interrupted as interrupted:
+        return process.Ended(code=128 + interrupted.signal, signal=None, interrupts=1)
+    return None
 
 
 def read(run: Run, relay: Relay) -> int:

@@ -15,10 +15,10 @@ from tfaudit.engine import planview, process
 from tfaudit.engine.argv import Role, help_filter, plan_call, typed_call
 from tfaudit.engine.human import JsonFilter
 from tfaudit.engine.process import Ended
-from tfaudit.engine.signals import Relay
+from tfaudit.engine.signals import Interrupted, Relay
 from tfaudit.errors import ConfigError, InputError, LedgerError, TfauditError
 from tfaudit.runs import approval, opaque, planning, recovery, refusal, summary, variables
-from tfaudit.runs.applying import apply
+from tfaudit.runs.applying import apply, not_started
 from tfaudit.runs.facts import Status
 from tfaudit.runs.intents import write_intent, write_outcome, write_plan
 from tfaudit.runs.liveness import Mark
@@ -139,6 +139,8 @@ def _apply(stage: Stage) -> int:
     if ended.code != 0:
         return _end_before(stage, recorder, planned, _failed(ended), ended, started)
     _check_known(run, planned)
+    if _is_interrupted(stage):
+        return _end_before(stage, recorder, planned, "interrupted", _NOT_STARTED, started)
     if asked:
         answer = _ask(stage)
         if answer != "yes":
@@ -216,6 +218,16 @@ def _check_known(run: Run, planned: Planned) -> None:
     variables.check_repeatable(run, planned.variables)
 
 
+def _is_interrupted(stage: Stage) -> bool:
+    """Whether a signal came while no engine ran to take it; then say what the engine would."""
+    try:
+        stage.relay.heed()
+    except Interrupted:
+        stage.screen.out.write(planview.interrupted(brand=stage.screen.brand, width=stage.screen.width))
+        return True
+    return False
+
+
 def _ask(stage: Stage) -> approval.Answer:
     run, screen, invocation = stage.run, stage.screen, stage.run.invocation
     run.world.step("ask")
@@ -257,7 +269,8 @@ def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View) -> i
         intent = write_intent(stage, recorder, planned)
         # From here on the intent says that something may change: an outcome follows, or the next run finds it open.
         run.world.step("apply")
-        applied = apply(stage, planned, intent, view)
+        is_stopped = _is_interrupted(stage)
+        applied = not_started(stage, planned, intent) if is_stopped else apply(stage, planned, intent, view)
         run.world.step("outcome")
         try:
             write_outcome(stage, recorder, planned, intent, applied)

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from tfaudit.errors import InputError
+from tfaudit.errors import InputError, LedgerError
 from tfaudit.events.commitment import Disclosure, encode_value, encode_values
 from tfaudit.events.index import ChangeIndex
 from tfaudit.events.lines import LineWriter
 from tfaudit.ledger import ids
 from tfaudit.plan.outcome import OutcomeTracker
 from tfaudit.runs import facts, liveness, planning, state
+from tfaudit.runs.ledgers import evidence_location, evidence_store, working_store
 from tfaudit.runs.ready import get_ready
 from tfaudit.runs.recording import Recorder
 
@@ -38,6 +39,9 @@ SETTLED_MILLISECONDS: Final = 15 * 60 * 1000
 
 OVER_MILLISECONDS: Final = 60 * 60 * 1000
 """How old it must be before ``recover`` takes it for dead without asking."""
+
+
+TIDY_AFTER_SECONDS: Final = 24 * 60 * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +83,17 @@ def close_interrupted(run: Run, relay: Relay, recorder: Recorder, *, held_lock: 
     """Close the last run of this state if it died. ``held_lock``: a plan of ours just had the state's lock.
 
     A run on another machine is taken for dead only then, and only when its intent is old enough: between its intent
-    and its apply nobody holds the lock. Raises :class:`LedgerError` when the ledger can't be read or written.
+    and its apply nobody holds the lock. Raises :class:`LedgerError` when the ledger can't be read or written, unless
+    this run may go on without it: then a later one closes what is open.
     """
     if recorder.state_key is None:
         return
-    reader = recorder.reader()
+    try:
+        reader = recorder.reader()
+    except LedgerError:
+        if run.config.on_ledger_failure == "spool":
+            return
+        raise
     now = ids.milliseconds(run.world.clock())
     for found in find_open(reader, run, state_key=recorder.state_key):
         settled = held_lock and now - found.record.time > SETTLED_MILLISECONDS
@@ -113,6 +123,7 @@ def recover(run: Run, relay: Relay, *, only: str | None, ask: Callable[[str, str
     are closed when their intent is older than an hour. Raises :class:`InputError` when the named run is not open.
     """
     ready = get_ready(run)
+    _tidy(run)
     recorder = Recorder(run, ready, planning.redactor(run))
     sent = ready.sent + len(ready.ledger.drain())
     if run.config.signer_log is not None:
@@ -135,6 +146,13 @@ def recover(run: Run, relay: Relay, *, only: str | None, ask: Callable[[str, str
             close(run, recorder, reader, each, state.seen(run, relay) if mine else None)
             closed.append(each.run_id)
     return Recovered(sent=sent, closed=tuple(closed), running=tuple(running), left=tuple(left))
+
+
+def _tidy(run: Run) -> None:
+    """Remove what killed writers left in the stores' temporary folders; no object is touched."""
+    before = run.world.clock().timestamp() - TIDY_AFTER_SECONDS
+    for store in (evidence_store(evidence_location(run.config)), working_store(run.config.working)):
+        store.clean(before=before)
 
 
 def _is_over(found: OpenRun, now: int, stack: str, ask: Callable[[str, str], bool] | None) -> bool:
