@@ -1,7 +1,7 @@
 """Which event lines does a plan come to?
 
-In this order: resource changes, outputs, action invocations, deferred changes, drift, checks. A large plan is written
-by several processes, each a slice of the resource changes: lines need no number until a draft gives them one.
+In this order: resource changes, outputs, action invocations, deferred changes, drift, checks. The lines of a large plan
+are written by several processes in turn: they need no number until a draft gives them one.
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from functools import partial
-from itertools import pairwise
-from typing import BinaryIO, Final
+from typing import Final
 
 from tfaudit.events.lines import Entropy, LineWriter
 from tfaudit.events.model import EventLine
@@ -22,6 +20,9 @@ from tfaudit.plan.personal import is_personal
 from tfaudit.plan.source import SourceMap
 
 _WORTH_A_PROCESS: Final = 2000
+_PIECE: Final = 500
+"""So many changes are taken at a time by one process, then as many by the next."""
+
 _HEADER: Final = struct.Struct(">II")
 
 
@@ -51,28 +52,32 @@ def plan_events(
     yield from map(writer.check, plan.checks())
 
 
-def _resource_lines(plan: Plan, writer: LineWriter, sources: SourceMap, workers: int) -> Iterator[EventLine]:
-    bounds = [plan.size * number // workers for number in range(workers + 1)]
+def _resource_lines(plan: Plan, writer: LineWriter, sources: SourceMap, processes: int) -> Iterator[EventLine]:
+    # The parent also has to store every line, so each of the others gets two pieces for one of its own.
+    turns = [0, *range(1, processes), *range(1, processes)]
+    pieces = [(turns[at % len(turns)], start) for at, start in enumerate(range(0, plan.size, _PIECE))]
 
-    def write(file: BinaryIO, start: int, stop: int) -> None:
-        for event in _lines(plan, writer, sources, start, stop):
-            file.write(_HEADER.pack(len(event.line), len(event.disclosure)) + event.line + event.disclosure)
+    def lines(start: int) -> Iterator[EventLine]:
+        for change in plan.resource_changes(start, start + _PIECE):
+            yield writer.resource(change, sources.find(change.address))
+
+    def packed(process: int) -> Iterator[bytes]:
+        return (b"".join(map(_packed, lines(start))) for owner, start in pieces if owner == process)
 
     with ExitStack() as stack:
-        others = [
-            stack.enter_context(Forked(partial(write, start=start, stop=stop))) for start, stop in pairwise(bounds[1:])
-        ]
-        yield from _lines(plan, writer, sources, 0, bounds[1])
-        for other in others:
-            yield from _read(other.result())
+        others = {number: stack.enter_context(Forked(packed(number))) for number in range(1, processes)}
+        for owner, start in pieces:
+            yield from _unpacked(others[owner].next_part()) if owner else lines(start)
 
 
-def _lines(plan: Plan, writer: LineWriter, sources: SourceMap, start: int, stop: int) -> Iterator[EventLine]:
-    for change in plan.resource_changes(start, stop):
-        yield writer.resource(change, sources.find(change.address))
+def _packed(event: EventLine) -> bytes:
+    return _HEADER.pack(len(event.line), len(event.disclosure)) + event.line + event.disclosure
 
 
-def _read(file: BinaryIO) -> Iterator[EventLine]:
-    while header := file.read(_HEADER.size):
-        line, disclosure = _HEADER.unpack(header)
-        yield EventLine(file.read(line), file.read(disclosure))
+def _unpacked(part: bytes) -> Iterator[EventLine]:
+    position = 0
+    while position < len(part):
+        line, disclosure = _HEADER.unpack_from(part, position)
+        middle = position + _HEADER.size + line
+        yield EventLine(part[middle - line : middle], part[middle : middle + disclosure])
+        position = middle + disclosure

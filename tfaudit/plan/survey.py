@@ -6,11 +6,10 @@ The first look at every resource change, without decoding what neither is secret
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
 from itertools import pairwise
-from typing import BinaryIO, Final
+from typing import Final
 
 import msgspec
 
@@ -69,15 +68,14 @@ def survey(changes: Sequence[msgspec.Raw], names: NameRules) -> Survey:
     processes = processes_for(len(changes), at_least=_WORTH_A_PROCESS)
     bounds = [len(changes) * number // processes for number in range(processes + 1)]
 
-    def write(file: BinaryIO, start: int, stop: int) -> None:
-        file.write(msgspec.msgpack.encode(_part(changes[start:stop], names)))
+    def encoded(start: int, stop: int) -> Iterator[bytes]:
+        yield msgspec.msgpack.encode(_part(changes[start:stop], names))
 
     with ExitStack() as stack:
-        parts = (partial(write, start=start, stop=stop) for start, stop in pairwise(bounds[1:]))
-        others = [stack.enter_context(Forked(part)) for part in parts]
+        others = [stack.enter_context(Forked(encoded(start, stop))) for start, stop in pairwise(bounds[1:])]
         whole = _part(changes[: bounds[1]], names)
         for other in others:
-            whole = whole.followed_by(_survey.decode(other.result().read()))
+            whole = whole.followed_by(_survey.decode(other.next_part()))
     return whole
 
 
