@@ -238,7 +238,7 @@ def test_stop_and_continue(scene: Scene) -> None:
         "_, status = os.waitpid(job, os.WUNTRACED)\n"
         "print('stopped' if os.WIFSTOPPED(status) else 'not stopped', flush=True)\n"
         "os.killpg(job, signal.SIGCONT)\n"
-        "os.killpg(job, signal.SIGTERM)\n"
+        "os.kill(job, signal.SIGTERM)\n"
         "os.waitpid(job, 0)\n"
     )
     scene.pid, scene.terminal = pty.fork()

@@ -1,18 +1,16 @@
 """How does one engine process start, live beside tfaudit, and not outlive it by accident?
 
 It gets the signal mask that tfaudit was started with, a process group of its own where that keeps signals from arriving
-twice, and, on Linux, the order to stop should tfaudit be killed.
+twice, and the order to stop, once, should tfaudit be killed.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,8 +27,43 @@ Write = Callable[[bytes], None]
 
 _CHUNK: Final = 64 * 1024
 _PATIENCE: Final = 3.0
-_PR_SET_PDEATHSIG: Final = 1
-_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+# Ends by SIGKILL when the engine has ended, by the end of its input when tfaudit has.
+_WATCH: Final = 'read -r engine; read -r end; kill -TERM "$engine"'
+
+
+class _Watcher:
+    """Tells the engine to stop should tfaudit be killed: it saves its state then, and frees its lock.
+
+    A shell that waits for the end of a pipe whose other end only tfaudit holds. Linux's death signal (prctl) won't do:
+    it is sent again for each thread that dies after the one that started the engine, and a second SIGTERM is the order
+    to drop everything.
+    """
+
+    def __init__(self) -> None:
+        theirs, self._lifeline = os.pipe()
+        self._process: subprocess.Popen[bytes] | None = None
+        with suppress(OSError):  # a system without a shell has no watcher
+            # In a session of its own, and with the run's signals blocked: nothing meant for us ends it.
+            self._process = subprocess.Popen(
+                ["/bin/sh", "-c", _WATCH],
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        os.close(theirs)
+
+    def watch(self, pid: int) -> None:
+        """Name the process to stop."""
+        with suppress(BrokenPipeError):
+            os.write(self._lifeline, b"%d\n" % pid)
+
+    def dismiss(self) -> None:
+        """End it: the engine has ended."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        os.close(self._lifeline)
 
 
 class Child:
@@ -40,18 +73,19 @@ class Child:
     few seconds later.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], *, own_group: bool, shielded: bool) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], watcher: _Watcher | None, *, own_group: bool) -> None:
         self.own_group = own_group
-        self.quiet = self._shielded = shielded
+        self.quiet = self._shielded = watcher is None
+        self._watcher = watcher
         self._process = process
         self._lock = threading.Lock()
         self._closed = False
         self._later: threading.Timer | None = None
         # A pidfd names this very process: no signal can go to another one that got its number.
         self._pidfd = os.pidfd_open(process.pid) if hasattr(os, "pidfd_open") else -1
-        self.exit_fd = self._pidfd if self._pidfd >= 0 else self._watcher()
+        self.exit_fd = self._pidfd if self._pidfd >= 0 else self._notice()
 
-    def _watcher(self) -> int:
+    def _notice(self) -> int:
         """Return a descriptor that becomes readable when the process ends, where there are no pidfds."""
         reader, writer = os.pipe()
 
@@ -87,6 +121,8 @@ class Child:
 
     def close(self) -> None:
         """Close :attr:`exit_fd`, when no more signals can be sent."""
+        if self._watcher is not None:
+            self._watcher.dismiss()
         if self._later is not None:
             self._later.cancel()
         with self._lock:
@@ -103,9 +139,8 @@ def spawn(
     *,
     shielded: bool,
 ) -> Child:
-    """Start the engine. Call it in the main thread: the kernel ties the death signal to the thread that forks."""
+    """Start the engine, watched over unless it only reads."""
     own_group = shielded or not terminal.is_foreground()
-    parent = os.getpid()
     mask = relay.mask
 
     def prepare() -> None:  # in the child, between fork and exec
@@ -114,13 +149,9 @@ def spawn(
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if _prctl is not None:
-            # Should tfaudit be killed, the engine is told to stop: it saves its state and frees its lock.
-            _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-            if os.getppid() != parent:
-                os._exit(128 + signal.SIGTERM)
 
     name = PurePath(engine[0]).name.removesuffix("-bin")
+    watcher = None if shielded else _Watcher()
     try:
         process = subprocess.Popen(
             [name, *engine[1:], *call.args],
@@ -135,9 +166,13 @@ def spawn(
             preexec_fn=prepare,
         )
     except OSError as error:
+        if watcher is not None:
+            watcher.dismiss()
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise UnavailableError(f"the engine {engine[0]} can't be started: {reason}") from error
-    return Child(process, own_group=own_group, shielded=shielded)
+    if watcher is not None:
+        watcher.watch(process.pid)
+    return Child(process, watcher, own_group=own_group)
 
 
 def pump(exit_fd: int, sinks: dict[int, Write], feeding: Input | None) -> None:
