@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tfaudit.ledger.store import Entry, Store, Working
 
 _FEW: Final = 500
-"""Up to so many records a direct look costs less than bringing the index up to date."""
+"""For up to so many entries their disclosures are looked at one by one."""
 _MAX_STAGED: Final = 10_000
 
 
@@ -89,6 +89,7 @@ class View:
         folder: Path | None,
         time: int,
         on_problem: Callable[[str], None],
+        catch_up: int,
     ) -> None:
         self.reader = reader
         self._evidence = evidence
@@ -97,6 +98,7 @@ class View:
         self._folder = folder
         self._time = time
         self._on_problem = on_problem
+        self._catch_up = catch_up
         self._index: Index | None = None
         self._spooled: Reader | None = None
         if spool is not None:
@@ -115,12 +117,14 @@ class View:
         folder: Path | None,
         time: int,
         on_problem: Callable[[str], None],
+        catch_up: int = 500,
     ) -> View:
         """Return the view of a ledger.
 
         ``folder`` is the working store's own where it is a folder: there the index is kept. ``time`` is now, in
         milliseconds since the epoch. ``on_problem`` is told in a sentence what could not be read of the log and does
-        not keep the rest from being shown. Errors as :meth:`Reader.open`.
+        not keep the rest from being shown. Where the index is more than ``catch_up`` commits behind, the newest entries
+        are read without it. Errors as :meth:`Reader.open`.
         """
         reader = Reader.open(evidence=evidence, working=working, genesis_digest=genesis_digest)
         return cls(
@@ -131,6 +135,7 @@ class View:
             folder=folder,
             time=time,
             on_problem=on_problem,
+            catch_up=catch_up,
         )
 
     def close(self) -> None:
@@ -174,7 +179,10 @@ class View:
         self.index.keep_actors(fresh)
 
     def _far_behind(self) -> bool:
-        return self._index is None and self.reader.state.number - (known(self._folder) or 0) > _FEW
+        if self._index is not None:
+            return False
+        reached = known(self._folder)
+        return self.reader.state.number - (-1 if reached is None else reached) > self._catch_up
 
     def _newest(self, limit: int) -> Iterator[dict[str, Any]]:
         """Yield the newest entries straight from the log: no more of it is read than is shown."""
