@@ -90,18 +90,16 @@ class Committer:
 
     def commit_staged(self) -> int:
         """Commit all that is staged from the cursor on and return how many records that were."""
-        return self._commit_all(
+        return self.commit_found(
             lambda time: adopt.staged(self.evidence, self.head.state, time=time, limit=commit.MAX_LINES), set()
         )
 
     def commit_found(self, find: Callable[[int], Sequence[Staged]], known_strays: set[str]) -> int:
         """Commit what ``find(time)`` returns, again until it returns nothing new, and return how many records.
 
-        ``find`` is called after every look at the head; strays that ``known_strays`` names are not named again.
+        ``find`` is called after every look at the head; strays that ``known_strays`` names are not named again. Raises
+        :class:`ConfigError` for keys that the ledger does not accept, :class:`LedgerError` when the store failed.
         """
-        return self._commit_all(find, known_strays)
-
-    def _commit_all(self, find: Callable[[int], Sequence[Staged]], known_strays: set[str]) -> int:
         count = attempt = 0
         while attempt < MAX_ATTEMPTS:
             self.head.catch_up()

@@ -6,6 +6,7 @@ Keys travel as DER SubjectPublicKeyInfo (RFC 5280); a key's id is the SHA-256 of
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
@@ -70,11 +71,12 @@ def public_key(handle: object) -> PublicKey:
         return PublicKey(algorithm="ed25519", spki=_spki(handle), _handle=handle)
     if isinstance(handle, ec.EllipticCurvePublicKey) and isinstance(handle.curve, ec.SECP256R1):
         return PublicKey(algorithm="ecdsa-p256", spki=_spki(handle), _handle=handle)
-    # Only a key that is neither of the common two pays for this import.
-    from cryptography.hazmat.primitives.asymmetric import mldsa
+    # Only a key that is neither of the common two pays for this import; older releases of the package lack it.
+    with suppress(ImportError):
+        from cryptography.hazmat.primitives.asymmetric import mldsa
 
-    if isinstance(handle, mldsa.MLDSA44PublicKey):
-        return PublicKey(algorithm="ml-dsa-44", spki=_spki(handle), _handle=handle)
+        if isinstance(handle, mldsa.MLDSA44PublicKey):
+            return PublicKey(algorithm="ml-dsa-44", spki=_spki(handle), _handle=handle)
     raise InputError(f"a {type(handle).__name__} can't be used here: only Ed25519, ECDSA P-256 and ML-DSA-44 can")
 
 

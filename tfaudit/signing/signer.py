@@ -142,9 +142,12 @@ def _generate(
         return ed25519.Ed25519PrivateKey.generate()
     if algorithm == "ecdsa-p256":
         return ec.generate_private_key(ec.SECP256R1())
-    from cryptography.hazmat.primitives.asymmetric import mldsa
+    try:
+        from cryptography.hazmat.primitives.asymmetric import mldsa
 
-    return mldsa.MLDSA44PrivateKey.generate()
+        return mldsa.MLDSA44PrivateKey.generate()
+    except (ImportError, UnsupportedAlgorithm) as error:
+        raise ConfigError("this version of package cryptography has no ML-DSA", hint="upgrade it") from error
 
 
 SIGNERS: Final[Mapping[str, Callable[[str, Path], Signer]]] = {"file": _open_file}
