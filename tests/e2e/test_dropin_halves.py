@@ -46,3 +46,24 @@ def test_halves_without_colour(twin: Twin, name: str) -> None:
 def test_halves_as_json(twin: Twin, case: Case) -> None:
     """The user's own JSON stream is one stream, of one run."""
     twin.same(case)
+
+
+@pytest.mark.parametrize("case", cases.PIPES, ids=lambda case: case.name)
+def test_halves_that_print_themselves(twin: Twin, case: Case) -> None:
+    """Where the second half prints for people itself, its text is edited to that of one run."""
+    twin.environment["HALVES"] = "human"
+    twin.same(case)
+
+
+@pytest.mark.parametrize("case", cases.TERMINAL, ids=lambda case: case.name)
+def test_halves_that_print_themselves_on_a_terminal(twin: Twin, case: Case) -> None:
+    """The same on a terminal, without colour where the case has it so."""
+    twin.environment["HALVES"] = "human"
+    twin.same(case, terminal=True)
+
+
+@pytest.mark.parametrize("name", ["warnings unasked", "undeclared variable", "target unasked", "failing provisioner"])
+def test_halves_that_print_themselves_without_colour(twin: Twin, name: str) -> None:
+    """Plain warnings are recognised too."""
+    twin.environment["HALVES"] = "human"
+    twin.same(next(case for case in cases.PIPES if case.name == name), more=["-no-color"])

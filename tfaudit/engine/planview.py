@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from tfaudit.engine.human import diagnostics
-from tfaudit.engine.human.diagnostics import Diagnostic, Style
+from tfaudit.engine.human.diagnostics import Diagnostic, Style, product
 from tfaudit.engine.human.jsonlines import ASKED_TWICE
 from tfaudit.engine.human.paint import paint
 from tfaudit.engine.human.printed import TOP, WARNING, plain, split_warnings
@@ -90,7 +90,7 @@ class PlanText:
         return before
 
     def _style(self) -> Style:
-        return Style(colour=self.colour, width=self.error_width, brand=_product(self.brand))
+        return Style(colour=self.colour, width=self.error_width, brand=product(self.brand))
 
     def _line(self, line: bytes) -> bytes:
         if self._midline:
@@ -167,7 +167,7 @@ class PlanText:
         generated = _generated(tail)
         command = "tofu" if self.brand == "tofu" else "terraform"
         text = (
-            f"Note: You didn't use the -out option to save this plan, so {_product(self.brand)} can't guarantee to "
+            f"Note: You didn't use the -out option to save this plan, so {product(self.brand)} can't guarantee to "
             f'take exactly these actions if you run "{command} apply" now.'
         )
         wrapped = wrap(f"\n{text}", self.width - 1) if self.width else f"\n{text}"
@@ -228,39 +228,35 @@ def _without_failure(lines: Sequence[bytes]) -> list[bytes]:
     return [*lines[:start], *rest]
 
 
-def _product(brand: str) -> str:
-    return "OpenTofu" if brand == "tofu" else "Terraform"
-
-
 def prompt(*, brand: str, colour: bool, mode: Mode, workspace: str, actions: bool = False) -> bytes:
     """The question for approval, for standard output; it ends where the answer is typed.
 
     ``actions``: the plan, a refresh-only one, was asked for by ``-invoke``.
     """
-    product = _product(brand)
+    name = product(brand)
     named = f' in workspace "{workspace}"' if workspace != "default" else ""
     undo = "There is no undo. Only 'yes' will be accepted to confirm."
     match mode:
         case "destroy":
             query = f"Do you really want to destroy all resources{named}?"
-            terms = (f"{product} will destroy all your managed infrastructure, as shown above.", undo)
+            terms = (f"{name} will destroy all your managed infrastructure, as shown above.", undo)
         case "refresh-only" if actions:
             query = "Would you like to invoke the specified actions?"
             terms = (
-                f"{product} will invoke the actions described above, and any changes will be written to the state "
+                f"{name} will invoke the actions described above, and any changes will be written to the state "
                 "without modifying real infrastructure",
                 undo,
             )
         case "refresh-only":
             of = f' for "{workspace}"' if workspace != "default" else ""
-            query = f"Would you like to update the {product} state{of} to reflect these detected changes?"
+            query = f"Would you like to update the {name} state{of} to reflect these detected changes?"
             terms = (
-                f"{product} will write these changes to the state without modifying any real infrastructure.",
+                f"{name} will write these changes to the state without modifying any real infrastructure.",
                 undo,
             )
         case _:
             query = f"Do you want to perform these actions{named}?"
-            terms = (f"{product} will perform the actions described above.", "Only 'yes' will be accepted to approve.")
+            terms = (f"{name} will perform the actions described above.", "Only 'yes' will be accepted to approve.")
     text = f"[reset][bold]\n{query}[reset]\n" + "".join(f"  {term}\n" for term in terms)
     return paint(f"{text}\n  [bold]Enter a value:[reset] ", colour=colour).encode()
 
@@ -292,7 +288,7 @@ def interrupted(*, brand: str, width: int = DEFAULT_WIDTH) -> bytes:
     """What the engine says on the first interrupt, on standard output."""
     text = (
         "\nInterrupt received.\n"
-        f"Please wait for {_product(brand)} to exit or data loss may occur.\n"
+        f"Please wait for {product(brand)} to exit or data loss may occur.\n"
         "Gracefully shutting down...\n"
     )
     return f"{wrap(text, width - 1) if width else text}\n".encode()

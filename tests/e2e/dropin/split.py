@@ -1,6 +1,7 @@
 """An apply in two halves, made of the renderer and the plan text alone: what tfaudit shows, without its ledger.
 
-Run as ``python split.py ENGINE -- apply|destroy [options]``; it takes the few options that the comparisons use.
+Run as ``python split.py ENGINE -- apply|destroy [options]``; it takes the few options that the comparisons use. With
+``HALVES=human`` in the environment the second half prints for people itself, as where an engine gives no stream.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import signal
 import subprocess
 import sys
 import termios
+from collections.abc import Callable
 from pathlib import Path
 
-from tfaudit.engine import planview
+from tfaudit.engine import applyview, planview
 from tfaudit.engine.human import JsonFilter, Options, Piece, Renderer, import_label
 
 PLAN_ONLY = ("-target", "-replace", "-var", "-refresh", "-destroy", "-compact-warnings")
@@ -33,6 +35,30 @@ def write(stream: str, data: bytes) -> None:
 
 def ignore(_number: int, _frame: object) -> None:
     """Leave an interrupt to the engine, which a terminal tells of it too."""
+
+
+def edited(command: list[str], edit: Callable[[bytes], bytes]) -> int:
+    """Run a command that prints for people, at our terminal's size if we have one, and show its edited output."""
+    read, inside = os.openpty() if os.isatty(1) else os.pipe()
+    if os.isatty(1):
+        attributes = termios.tcgetattr(inside)
+        attributes[1] &= ~termios.OPOST
+        termios.tcsetattr(inside, termios.TCSANOW, attributes)
+        termios.tcsetwinsize(inside, termios.tcgetwinsize(1))
+    # On one terminal both streams need one channel: an error must not overtake the plan above it.
+    errors = inside if os.isatty(1) and os.isatty(2) else None
+    child = subprocess.Popen(command, stdout=inside, stderr=errors)
+    os.close(inside)
+    while True:
+        select.select([read], [], [])
+        try:
+            chunk = os.read(read, 4096)
+        except OSError:
+            break
+        if not chunk:
+            break
+        write("stdout", edit(chunk))
+    return child.wait()
 
 
 class Halves:
@@ -62,26 +88,8 @@ class Halves:
         options = [option for option in self.options if option not in drop]
         if self.command == "destroy":
             options.append("-destroy")
-        read, inside = os.openpty() if os.isatty(1) else os.pipe()
-        if os.isatty(1):
-            attributes = termios.tcgetattr(inside)
-            attributes[1] &= ~termios.OPOST
-            termios.tcsetattr(inside, termios.TCSANOW, attributes)
-            termios.tcsetwinsize(inside, termios.tcgetwinsize(1))
-        # On one terminal both streams need one channel: an error must not overtake the plan above it.
-        errors = inside if os.isatty(1) and os.isatty(2) else None
-        child = subprocess.Popen([*self.engine, "plan", f"-out={path}", *options], stdout=inside, stderr=errors)
-        os.close(inside)
-        while True:
-            select.select([read], [], [])
-            try:
-                chunk = os.read(read, 4096)
-            except OSError:
-                break
-            if not chunk:
-                break
-            write("stdout", text.feed(chunk))
-        return child.wait(), text
+        code = edited([*self.engine, "plan", f"-out={path}", *options], text.feed)
+        return code, text
 
     def run(self) -> int:
         """Plan, ask, apply."""
@@ -97,7 +105,24 @@ class Halves:
             return code
         if asked and not self.approved():
             return 1
+        if os.environ.get("HALVES") == "human":
+            return self.apply_human(path, text)
         return self.apply(path, text, shown)
+
+    def apply_human(self, path: str, text: planview.PlanText) -> int:
+        """Apply the plan by an engine that prints for people itself."""
+        second = applyview.ApplyText(
+            brand="terraform",
+            colour=self.colour,
+            error_width=columns(2),
+            destroy=self.command == "destroy",
+            compact_warnings=self.compact,
+            held=text.held,
+            told=text.told,
+        )
+        code = edited([*self.engine, "apply", *self.later_options(), path], second.feed)
+        write("stdout", second.close(exit_code=code))
+        return code
 
     def approved(self) -> bool:
         """Ask as the engine asks."""

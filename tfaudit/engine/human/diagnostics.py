@@ -84,6 +84,11 @@ def _letters(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m|[│╷╵\s]+", "", text)
 
 
+def product(brand: str) -> str:
+    """The engine's name as it calls itself in its texts."""
+    return "OpenTofu" if brand == "tofu" else "Terraform"
+
+
 class Piece(NamedTuple):
     """Some bytes and the stream they belong on."""
 

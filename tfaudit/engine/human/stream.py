@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tfaudit.engine.human import diagnostics, values
-from tfaudit.engine.human.diagnostics import Diagnostic, Piece, Style
+from tfaudit.engine.human.diagnostics import Diagnostic, Piece, Style, product
 from tfaudit.engine.human.wrap import wrap
 
 DEFAULT_WIDTH = 78
@@ -142,7 +142,7 @@ class Renderer:
             colour=options.colour,
             width=options.error_width,
             tags_in_detail=self._since(1, 14),
-            brand=_brand(options.brand),
+            brand=product(options.brand),
         )
 
     def _since(self, *version: int) -> bool:
@@ -281,10 +281,6 @@ def _decode(line: bytes) -> dict[str, Any] | None:
 
 def _out(text: str) -> Piece:
     return Piece("stdout", text.encode("utf-8", "replace"))
-
-
-def _brand(name: str) -> str:
-    return "OpenTofu" if name == "tofu" else "Terraform"
 
 
 def destroyed(text: str, changes: dict[str, Any]) -> str:
