@@ -122,7 +122,7 @@ def test_what_no_accepted_key_signed_is_not_shown(place, tmp_path):
     assert stranger not in ids_of(log(place))
 
 
-# --- the index --------------------------------------------------------------------------------------------------------
+# --- the index -------------------------------------------------------------------------------------------------------
 
 
 def test_the_index_is_private_and_grows_with_the_log(place):
@@ -314,7 +314,7 @@ def test_an_operation_is_a_change_of_its_own(place):
     assert (event["outcome"]["status"], event["outcome"]["record_id"]) == ("applied", closing)
 
 
-# --- what is altered ---------------------------------------------------------------------------------------------------
+# --- what is altered -------------------------------------------------------------------------------------------------
 
 
 def test_an_altered_record_is_told_of_and_the_rest_shown(place):
