@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -293,3 +294,24 @@ def test_the_chain_of_a_state_has_no_missing_link(tmp_path: Path) -> None:
     line = forge(place, facts={"state": state(2)})
     adopt(place, line)
     assert told(check(place)) == [("unrecorded-change", line.key)]
+
+
+def test_a_ledger_that_is_being_written_is_whole_at_any_time(tmp_path: Path) -> None:
+    """Verify beside a writer may find records pending, and nothing else."""
+    place = two_runs(tmp_path)
+    done = threading.Event()
+
+    def write() -> None:
+        for before in range(2, 22):
+            run(place.open(), before, before + 1)
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    found = []
+    while not done.is_set():
+        report = verify(place.evidence, place.working, now=ids.milliseconds(place.clock.now))
+        found.extend(finding.code for finding in report.findings if finding.code != "open-run")
+    writer.join()
+    assert found == []
+    assert check(place).records == 45

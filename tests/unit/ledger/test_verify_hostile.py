@@ -124,6 +124,12 @@ def test_what_others_wrote_is_shown_harmless(text: str, told: str) -> None:
 
 def test_no_room_for_the_index_is_told() -> None:
     """A full disk under the temporary index ends verify with one line, not with a trace."""
-    with pytest.raises(UnavailableError, match="temporary index"), translated(), Scratch() as scratch:
+    with Scratch() as scratch:
         scratch.database.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(UnavailableError, match="temporary index"):
+            _fill(scratch)
+
+
+def _fill(scratch: Scratch) -> None:
+    with translated():
         scratch.add_lost(str(number) for number in range(10_000))

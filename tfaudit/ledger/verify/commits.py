@@ -100,10 +100,10 @@ class Walk:
                 self._hole = (self.next, number)
             else:
                 # It came during the listing.
-                self._judge(self.next, self._raw(self.next))
+                self._judge(self.next, self._raw(self.next, commit.MAX_COMMIT))
         if self._stopped or number < self.next:
             return
-        raw = b"" if entry.size is None else self._raw(number)
+        raw = b"" if entry.size is None else self._raw(number, min(entry.size, commit.MAX_COMMIT))
         if raw is None:
             return
         if self._hole is None:
@@ -111,10 +111,10 @@ class Walk:
         else:
             self._beyond(number, raw)
 
-    def _raw(self, number: int) -> bytes | None:
+    def _raw(self, number: int, size: int) -> bytes | None:
         key = ids.commit_key(number)
         try:
-            return read(self._store, key, limit=commit.MAX_COMMIT + 1) or b""
+            return read(self._store, key, limit=size + 1) or b""
         except LedgerError as failure:
             self._findings.add(
                 error("unreadable", key, f"this commit can't be read, so the log can't be followed: {failure.message}")

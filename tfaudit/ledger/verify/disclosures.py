@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _CACHED: Final = 1 << 16
+_NOT_DEPOSED: Final = frame(b"")
 
 
 class Value(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -112,13 +113,14 @@ class Disclosures:
 
     def _usual(self, line: Line, found: list[Value]) -> bool:
         """Tell whether the line commits to just these values, in the order in which they are written."""
-        address, deposed = line.address.encode(), line.deposed.encode()
-        lengths = (len(address).to_bytes(4, "big"), len(deposed).to_bytes(4, "big"))
-        prefix = b"".join((self._tag, lengths[0], address, lengths[1], deposed))
+        frames = self._frames
+        address = line.address.encode()
+        deposed = frame(line.deposed.encode()) if line.deposed else _NOT_DEPOSED
+        prefix = b"".join((self._tag, len(address).to_bytes(4, "big"), address, deposed))
         values_left = iter(found)
         for attribute in line.attributes:
             path = attribute.path
-            framed = self._frames.get(path) or self._frame(path)
+            framed = frames.get(path) or self._frame(path)
             digest = attribute.before
             if digest is not None:
                 value = next(values_left, None)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 MAX_LINE: Final = 64 << 20
 """Bytes of an event line or a disclosure line that verify is ready to take into memory."""
+_FIRST: Final = 1 << 14
 _CHUNK: Final = 1 << 20
 
 
@@ -24,6 +25,7 @@ class Lines:
     ) -> None:
         self._stream = stream
         self._on_bytes = on_bytes
+        self._chunk = _FIRST
         self.rest = first
         """What was read and is not, or not yet, a whole line."""
 
@@ -39,7 +41,9 @@ class Lines:
 
     def read(self) -> bool:
         """Read some more; False at the end."""
-        chunk = self._stream.read(_CHUNK)
+        # Most files are small, and room for a large chunk costs more than reading one of those.
+        chunk = self._stream.read(self._chunk)
+        self._chunk = min(4 * self._chunk, _CHUNK)
         if chunk and self._on_bytes is not None:
             self._on_bytes(chunk)
         self.rest = self.rest + chunk if self.rest else chunk

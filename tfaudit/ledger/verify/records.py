@@ -80,7 +80,7 @@ class Checker:
             return _failed(leaf, error("unreadable", key, f"this record can't be read: {failure.message}"))
 
     def _read(self, stream: BinaryIO, key: str, leaf: Leaf, *, erased: bool) -> Outcome:
-        line, newline, rest = stream.read(_FIRST).partition(b"\n")
+        line, newline, rest = stream.read(min(_FIRST, (leaf.bytes or _FIRST) + 1)).partition(b"\n")
         if not newline or merkle.leaf_hash(line) != leaf.leaf:
             message = "the record's first line is not the one whose leaf the log holds"
             return _failed(leaf, error("altered-record", key, message, who=leaf.writer))
