@@ -30,7 +30,7 @@ def test_halves_on_pipes(twin: Twin, case: Case) -> None:
 @pytest.mark.parametrize("case", cases.TERMINAL, ids=lambda case: case.name)
 def test_halves_on_a_terminal(twin: Twin, case: Case) -> None:
     """On a terminal, plan text and rendered stream are what the engine prints in one run, at the terminal's width."""
-    twin.same(case, terminal=True, columns=91)
+    twin.same(case, terminal=True)
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,21 @@ def test_tfaudit_on_pipes(twin: Twin, case: Case) -> None:
 @pytest.mark.parametrize("case", cases.TERMINAL, ids=lambda case: case.name)
 def test_tfaudit_on_a_terminal(twin: Twin, case: Case) -> None:
     """On a terminal, the screen and the exit code are the engine's."""
-    twin.same(case, terminal=True, columns=91)
+    twin.same(case, terminal=True)
 
 
 @pytest.mark.parametrize("case", cases.JSON, ids=lambda case: case.name)
 def test_tfaudit_as_json(twin: Twin, case: Case) -> None:
     """With -json, the stream and the exit code are the engine's."""
     twin.same(case)
+
+
+def test_what_is_no_plan_file_is_refused_by_tfaudit(project: support.Project) -> None:
+    """A saved plan that is none is refused before the engine sees it: by then another file might be at its path."""
+    project.write('output "o" { value = 1 }')
+    project.run_engine("init")
+    project.tfaudit("setup", "--yes")
+    result = project.tfaudit("apply", "main.tf", code=65)
+    assert result.stdout == ""
+    assert result.stderr.startswith("tfaudit: ")
+    assert "is not a plan file" in result.stderr

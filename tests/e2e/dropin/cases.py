@@ -379,7 +379,6 @@ ARGUMENTS_BY_ENVIRONMENT = (
     ),
     Case(name="plan as JSON", text=_BASIC, command=("plan", "-json")),
     Case(name="saved plan", text=_BASIC, command=("apply", "saved"), before=(("plan", "-out=saved"),)),
-    Case(name="saved plan that is none", text=_BASIC, command=("apply", "main.tf")),
     Case(
         name="missing CLI configuration",
         text=_BASIC,

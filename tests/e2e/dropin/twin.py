@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,8 +10,12 @@ from pathlib import Path
 
 from dropin import screen
 from dropin.cases import Case
+from dropin.screen import Shown
 
 SPLIT = Path(__file__).with_name("split.py")
+
+# What the bare engine shows is asked for once a session, whatever is compared with it.
+_BARE: dict[tuple[object, ...], tuple[Shown, Path]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,23 +30,29 @@ class Twin:
     prepare: tuple[tuple[str, ...], ...] = ()
     """Commands run in the stand-in's folder first."""
 
-    def same(self, case: Case, *, terminal: bool = False, columns: int = 100, more: Sequence[str] = ()) -> None:
+    def same(self, case: Case, *, terminal: bool = False, columns: int = 91, more: Sequence[str] = ()) -> None:
         """Assert that both show the same and end the same."""
+        key = (self.engine, case.name, terminal, columns, tuple(more))
+        if key not in _BARE:
+            _BARE[key] = self._run(case, "bare", (self.engine,), terminal, columns, more)
+        bare, bare_folder = _BARE[key]
+        twin, twin_folder = self._run(case, "twin", self.stand_in, terminal, columns, more)
+        screen.same(bare, twin, folders=(bare_folder, twin_folder))
+
+    def _run(
+        self, case: Case, name: str, command: tuple[str, ...], terminal: bool, columns: int, more: Sequence[str]
+    ) -> tuple[Shown, Path]:
         environment = {**self.environment, **case.environment}
-        shown, folders = [], []
-        for name, command in (("bare", (self.engine,)), ("twin", self.stand_in)):
-            folder = self.root / name / "project"
-            self._set_up(case, folder, name)
-            whole = (*command, *case.command, *more)
-            if terminal:
-                one = screen.on_terminal(
-                    whole, folder=folder, environment=environment, answers=case.answers, columns=columns
-                )
-            else:
-                one = screen.on_pipes(whole, folder=folder, environment=environment, typed=case.typed)
-            shown.append(screen.loosen(one) if case.unordered else one)
-            folders.append(folder)
-        screen.same(shown[0], shown[1], folders=(folders[0], folders[1]))
+        folder = self.root / name / "project"
+        self._set_up(case, folder, name)
+        whole = (*command, *case.command, *more)
+        if terminal:
+            shown = screen.on_terminal(
+                whole, folder=folder, environment=environment, answers=case.answers, columns=columns
+            )
+        else:
+            shown = screen.on_pipes(whole, folder=folder, environment=environment, typed=case.typed)
+        return screen.loosen(shown) if case.unordered else shown, folder
 
     def _set_up(self, case: Case, folder: Path, name: str) -> None:
         folder.mkdir(parents=True)
@@ -68,10 +77,6 @@ class Twin:
     def _quietly(self, command: Sequence[str], folder: Path) -> None:
         done = subprocess.run(command, cwd=folder, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True)
         assert done.returncode == 0, done.stderr.decode()
-
-    def discard(self) -> None:
-        """Remove both folders."""
-        shutil.rmtree(self.root, ignore_errors=True)
 
 
 def halves(engine: str) -> tuple[str, ...]:
