@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tfaudit.errors import InputError, LedgerError, VerificationError
 from tfaudit.ledger import checkpoint, commit, ids, live, merkle
@@ -27,6 +27,15 @@ LOG: Final = "the log's key"
 _KEY: Final = re.compile(r"commits/([0-7][0-9a-f]{15})")
 """A commit's number is below 2^63."""
 _NO_OBJECT: Final = "is no object"
+
+
+class Later(NamedTuple):
+    """Commits that came after the end of the log as it is reported."""
+
+    records: set[str]
+    """The ids of their records."""
+    checkpoints: set[bytes]
+    """Their signed notes."""
 
 
 class Walk:
@@ -70,10 +79,10 @@ class Walk:
         self.whole = not self._stopped
         self._tell()
 
-    def later(self) -> set[str]:
-        """Return the ids of records in commits that were made while this walk and what followed it went on."""
-        state, number, found = self.state, self.next, set[str]()
-        while self._hole is None and not self._stopped:
+    def later(self) -> Later:
+        """Return what was committed while this walk and what followed it went on."""
+        state, number, found = self.state, self.next, Later(set(), set())
+        while self._hole is None and self.whole:
             try:
                 raw = read(self._store, ids.commit_key(number), limit=commit.MAX_COMMIT + 1)
                 if raw is None:
@@ -83,7 +92,8 @@ class Walk:
                 break
             if isinstance(judged, Live):
                 state = judged.state
-                found.update(line.record_id for line in judged.commit.header.records)
+                found.records.update(line.record_id for line in judged.commit.header.records)
+                found.checkpoints.add(judged.commit.checkpoint.note)
             number += 1
         return found
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tfaudit.ledger.live import State
     from tfaudit.ledger.record import Record
     from tfaudit.ledger.store import Entry, Store
+    from tfaudit.ledger.verify.commits import Later
     from tfaudit.ledger.verify.findings import Finding
     from tfaudit.ledger.verify.history import History
     from tfaudit.ledger.verify.scratch import Scratch
@@ -41,11 +42,11 @@ class Listing:
         self._history = history
         self._now = now
 
-    def run(self, *, known: Callable[[str, str], bool], later: Callable[[], set[str]]) -> Iterator[Finding]:
+    def run(self, *, known: Callable[[str, str], bool], later: Callable[[], Later]) -> Iterator[Finding]:
         """Yield what is wrong with the objects of the store that the log does not hold.
 
-        ``known(writer, record id)`` tells of records that were checked before the growth began; ``later`` returns the
-        ids of records committed since the log was read.
+        ``known(writer, record id)`` tells of records that were checked before the growth began; ``later`` returns what
+        was committed since the log was read.
         """
         waiting: list[tuple[str, Record]] = []
         for entry in self._store.list(""):
@@ -106,12 +107,12 @@ class Listing:
         named = (parsed.origin, parsed.writer, parsed.record_id) == (self._state.origin, writer, record_id)
         return parsed if named and parsed.signed_under(self._state.keys) is True else None
 
-    def _unsequenced(self, waiting: list[tuple[str, Record]], later: set[str]) -> Iterator[Finding]:
+    def _unsequenced(self, waiting: list[tuple[str, Record]], later: Later) -> Iterator[Finding]:
         for key, found in waiting:
-            if found.record_id in later:
+            if found.record_id in later.records:
                 continue
             who = f"{found.writer}, key {found.envelope.keyid[:16]}"
-            if found.seen is not None:
+            if found.seen is not None and found.seen.encode() not in later.checkpoints:
                 broken = self._history.broken(self._history.place(found.seen.encode()), key, "what this record saw")
                 if broken is not None and broken.code != "bad-checkpoint":
                     yield broken
