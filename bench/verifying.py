@@ -12,7 +12,7 @@ from pathlib import Path
 import ledgers
 from harness import Row, Run, environment, run
 
-SMALL, LARGE = (10, 1000), (200, 5000)
+SMALL, LARGE = (2, 5000), (200, 5000)
 """Records, and events in each."""
 
 
