@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -165,7 +166,7 @@ def _text(raw: object) -> str:
 
 
 def _number(raw: object) -> int:
-    return int(raw) if isinstance(raw, int | float) else 0
+    return int(raw) if isinstance(raw, int | float) and math.isfinite(raw) else 0
 
 
 def arrange(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -9,7 +9,7 @@ import msgspec
 
 from tfaudit.engine.human import diagnostics
 from tfaudit.engine.human.diagnostics import Diagnostic
-from tfaudit.engine.human.stream import destroyed
+from tfaudit.engine.human.message import DECODER, destroyed
 
 ASKED_TWICE = (
     "Value for undeclared variable",
@@ -98,7 +98,7 @@ class JsonFilter:
 
 def _decode(line: bytes) -> dict[str, Any]:
     try:
-        message = msgspec.json.decode(line)
+        message = DECODER.decode(line)
     except (msgspec.DecodeError, RecursionError):
         return {}
     return message if isinstance(message, dict) else {}

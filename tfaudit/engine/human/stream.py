@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
-from tfaudit.engine.human import diagnostics, values
+from tfaudit.engine.human import diagnostics
+from tfaudit.engine.human import message as parts
 from tfaudit.engine.human.diagnostics import Diagnostic, Piece, Style, product
 from tfaudit.engine.human.wrap import wrap
 
 DEFAULT_WIDTH = 78
 """The columns that both engines assume where the stream is no terminal."""
 
-_MODULES = ("terraform.ui", "tofu.ui")
-_LONGEST_ID = 80
 
 _START = {"create": "Creating...", "update": "Modifying...", "delete": "Destroying...", "read": "Reading..."}
 _STILL = {
@@ -100,7 +97,7 @@ class Renderer:
 
     def feed(self, line: bytes) -> list[Piece]:
         """What to print for one line of the stream (with or without its line feed)."""
-        message = _decode(line)
+        message = parts.decode(line)
         if message is None:
             return [*self._flush(final=False), Piece("stdout", line if line.endswith(b"\n") else line + b"\n")]
         kind = message.get("type")
@@ -153,80 +150,82 @@ class Renderer:
         return _out(first + "".join(part + text for part, text in zip(parts, rest, strict=True)) + "\n")
 
     def _started(self, message: dict[str, Any], _line: bytes) -> list[Piece]:
-        address, action, hook = _subject(message)
+        address, action, hook = parts.subject(message)
         pieces = self._imported(address)
         if action not in _START:
             return pieces
-        label = _id(hook)
+        label = parts.id_label(hook)
         self._ids[address] = label
         suffix = f" [{label}]" if label else ""
         return [*pieces, self._say("[reset][bold]%s: %s%s[reset]", address, _START[action], suffix)]
 
     def _progressed(self, message: dict[str, Any], _line: bytes) -> list[Piece]:
-        address, action, hook = _subject(message)
+        address, action, hook = parts.subject(message)
         if action not in _STILL:
             return []
         label = self._ids.get(address, "")
         key, _, value = label.partition("=")
-        known = f"{key}={_shorten(value)}, " if label else ""
-        elapsed = _clock(hook) if self._since(1, 12) else _duration(hook)
+        known = f"{key}={parts.shorten(value)}, " if label else ""
+        elapsed = parts.clock(hook) if self._since(1, 12) else parts.duration(hook)
         return [self._say("[reset][bold]%s: %s [%s%s elapsed][reset]", address, _STILL[action], known, elapsed)]
 
     def _completed(self, message: dict[str, Any], _line: bytes) -> list[Piece]:
-        address, action, hook = _subject(message)
+        address, action, hook = parts.subject(message)
         self._ids.pop(address, None)
         if action not in _DONE:
             return []
-        label = _id(hook)
+        label = parts.id_label(hook)
         suffix = f" [{label}]" if label else ""
-        return [self._say("[reset][bold]%s: %s after %s%s", address, _DONE[action], _duration(hook), suffix)]
+        return [self._say("[reset][bold]%s: %s after %s%s", address, _DONE[action], parts.duration(hook), suffix)]
 
     def _ephemeral(self, message: dict[str, Any], _line: bytes) -> list[Piece]:
-        address, action, _hook = _subject(message)
+        address, action, _hook = parts.subject(message)
         self._ids.pop(address, None)
         verb = _EPHEMERAL_START.get(action)
         return [self._say("[reset][bold]%s: %s", address, verb)] if verb else []
 
     def _refreshing(self, message: dict[str, Any], _line: bytes) -> list[Piece]:
-        address, _action, hook = _subject(message)
-        label = _id(hook)
+        address, _action, hook = parts.subject(message)
+        label = parts.id_label(hook)
         return [self._say("[reset][bold]%s: Refreshing state...%s", address, f" [{label}]" if label else "")]
 
     def _provisioning(self, message: dict[str, Any], _line: bytes) -> list[Piece]:
-        address, _action, hook = _subject(message)
-        return [self._say("[reset][bold]%s: Provisioning with '%s'...[reset]", address, _text(hook, "provisioner"))]
+        address, _action, hook = parts.subject(message)
+        return [
+            self._say("[reset][bold]%s: Provisioning with '%s'...[reset]", address, parts.text_of(hook, "provisioner"))
+        ]
 
     def _provisioned(self, message: dict[str, Any], _line: bytes) -> list[Piece]:
-        address, _action, hook = _subject(message)
-        label = self._style.paint("[reset][bold]%s (%s):[reset] ") % (address, _text(hook, "provisioner"))
-        return [_out(f"{label}{_text(hook, 'output')}\n")]
+        address, _action, hook = parts.subject(message)
+        label = self._style.paint("[reset][bold]%s (%s):[reset] ") % (address, parts.text_of(hook, "provisioner"))
+        return [_out(f"{label}{parts.text_of(hook, 'output')}\n")]
 
     def _action(self, message: dict[str, Any], _line: bytes) -> list[Piece]:
-        hook = _object(message, "hook")
-        name = _text(_object(hook, "action"), "addr")
+        hook = parts.member(message, "hook")
+        name = parts.text_of(parts.member(hook, "action"), "addr")
         match message.get("type"):
             case "action_start":
-                return [self._say("[reset][bold]Action started: %s[reset]", name + _trigger(hook))]
+                return [self._say("[reset][bold]Action started: %s[reset]", name + parts.trigger(hook))]
             case "action_progress":
-                text = _text(hook, "message")
-                return [self._say("[reset][bold]Action %s:[reset] %s[reset]", name + _trigger(hook), text)]
+                text = parts.text_of(hook, "message")
+                return [self._say("[reset][bold]Action %s:[reset] %s[reset]", name + parts.trigger(hook), text)]
             case "action_errored":
-                text = _text(hook, "error")
-                return [self._say("[reset][bold][red]Action failed: %s - %s[reset]", name + _trigger(hook), text)]
+                text = parts.text_of(hook, "error")
+                return [self._say("[reset][bold][red]Action failed: %s - %s[reset]", name + parts.trigger(hook), text)]
             case _:
-                return [self._say("[reset][bold][green]Action complete: %s[reset]", name + _trigger(hook))]
+                return [self._say("[reset][bold][green]Action complete: %s[reset]", name + parts.trigger(hook))]
 
     def _logged(self, message: dict[str, Any], line: bytes) -> list[Piece]:
         if "state" in message:
-            return [Piece("stderr", _state_dump(line))]
-        text = _text(message, "@message")
+            return [Piece("stderr", parts.state_dump(line))]
+        text = parts.text_of(message, "@message")
         fatal = "Two interrupts received" in text
         width = self.options.error_width if fatal else self.options.width
         text = (wrap(text, width - 1) if width else text) + "\n"
         return [Piece("stderr" if fatal else "stdout", text.encode("utf-8", "replace"))]
 
     def _versioned(self, message: dict[str, Any], _line: bytes) -> list[Piece]:
-        text = _text(message, "tofu") or _text(message, "terraform")
+        text = parts.text_of(message, "tofu") or parts.text_of(message, "terraform")
         numbers = text.partition("-")[0].split(".")
         self.version = tuple(int(number) for number in numbers if number.isdecimal())
         self._restyle()
@@ -242,12 +241,12 @@ class Renderer:
         return pieces
 
     def _summed(self, message: dict[str, Any], _line: bytes) -> list[Piece]:
-        changes = _object(message, "changes")
+        changes = parts.member(message, "changes")
         if changes.get("operation") not in ("apply", "destroy"):
             return []
-        text = _text(message, "@message")
+        text = parts.text_of(message, "@message")
         if self.options.destroy:
-            text = destroyed(text, changes)
+            text = parts.destroyed(text, changes)
         # Where the closing reset stands differs; without colour both end in one line feed.
         if self._since(1, 14):
             summary = self._say("[reset][bold][green]\n%s", text)
@@ -266,110 +265,11 @@ class Renderer:
     def _output(self, message: dict[str, Any], line: bytes) -> list[Piece]:
         if self.options.destroy or not isinstance(message.get("outputs"), dict) or not message["outputs"]:
             return []
-        return [_out(self._style.paint("[reset][bold][green]\nOutputs:\n\n") + _outputs(line))]
-
-
-def _decode(line: bytes) -> dict[str, Any] | None:
-    try:
-        message = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    if isinstance(message, dict) and message.get("@module") in _MODULES:
-        return message
-    return None
+        return [_out(self._style.paint("[reset][bold][green]\nOutputs:\n\n") + parts.outputs(line))]
 
 
 def _out(text: str) -> Piece:
     return Piece("stdout", text.encode("utf-8", "replace"))
-
-
-def destroyed(text: str, changes: dict[str, Any]) -> str:
-    """The summary that ``destroy`` gives, from that of an apply of its plan."""
-    rest = text.partition(" destroyed.")[2]
-    return f"Destroy complete! Resources: {changes.get('remove', 0)} destroyed.{rest}"
-
-
-def import_label(subject: str | Mapping[str, object]) -> str:
-    """The label that the engine prints for an import: of an id, or of an identity's attributes."""
-    if isinstance(subject, str):
-        return f"id={subject}"
-    return "identity=" + ",".join(f"{name}={value}" for name, value in sorted(subject.items()) if value is not None)
-
-
-def _subject(message: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    hook = _object(message, "hook")
-    return _text(_object(hook, "resource"), "addr"), _text(hook, "action"), hook
-
-
-def _object(message: dict[str, Any], key: str) -> dict[str, Any]:
-    found = message.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(message: dict[str, Any], key: str) -> str:
-    found = message.get(key)
-    return found if isinstance(found, str) else ""
-
-
-def _id(hook: dict[str, Any]) -> str:
-    key, value = _text(hook, "id_key"), _text(hook, "id_value")
-    return f"{key}={value}" if key and value else ""
-
-
-def _shorten(text: str) -> str:
-    if len(text) <= _LONGEST_ID:
-        return text
-    half = _LONGEST_ID // 2
-    return f"{text[: half - 1]}...{text[len(text) - half + 2 :]}"
-
-
-def _seconds(hook: dict[str, Any]) -> int:
-    elapsed = hook.get("elapsed_seconds")
-    return int(elapsed) if isinstance(elapsed, int | float) else 0
-
-
-def _duration(hook: dict[str, Any]) -> str:
-    minutes, seconds = divmod(_seconds(hook), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes}m{seconds}s"
-    return f"{minutes}m{seconds}s" if minutes else f"{seconds}s"
-
-
-def _clock(hook: dict[str, Any]) -> str:
-    minutes, seconds = divmod(_seconds(hook), 60)
-    return f"{minutes:02d}m{seconds:02d}s"
-
-
-def _trigger(hook: dict[str, Any]) -> str:
-    resource = _text(_object(_object(hook, "lifecycle"), "resource"), "addr")
-    if not resource and "invoke" in hook:
-        resource = "CLI"
-    return f" (triggered by {resource})" if resource else ""
-
-
-def _outputs(line: bytes) -> str:
-    outputs = values.parse(line)["outputs"]
-    lines = []
-    for name, output in sorted(outputs.items()):
-        if not isinstance(output, dict) or not ("value" in output or "type" in output or output.get("sensitive")):
-            continue
-        shown = "<sensitive>" if output.get("sensitive") else _value(output)
-        lines.append(f"{name} = {shown}\n")
-    return "".join(lines).strip() + "\n"
-
-
-def _value(output: dict[str, Any]) -> str:
-    try:
-        return values.show(output.get("value"), output.get("type"))
-    except RecursionError:
-        return "(nested too deeply to be shown)"
-
-
-def _state_dump(line: bytes) -> bytes:
-    state = values.parse(line)["state"]
-    text = values.indented(state)
-    return f"{text}\n\n".encode("utf-8", "replace")
 
 
 _DRAW: dict[str, Callable[[Renderer, dict[str, Any], bytes], list[Piece]]] = {

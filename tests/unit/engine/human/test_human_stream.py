@@ -266,6 +266,18 @@ def test_a_value_nested_beyond_all_bounds_costs_its_own_line_only() -> None:
     )
 
 
+def test_a_time_beyond_all_bounds_is_none() -> None:
+    """A number that is no time costs the time, not the run."""
+    endless = hook("apply_complete", action="create").replace(b'"action"', b'"elapsed_seconds":1e999,"action"')
+    assert told(endless)[0] == "x.y: Creation complete after 0s\n"
+
+
+def test_numbers_beyond_all_bounds_are_shown_as_they_are() -> None:
+    """The engine's numbers are not a machine's."""
+    outputs = line("outputs", outputs={"o": {"type": "number", "value": 1}}).replace(b'"value": 1', b'"value": 1e999')
+    assert told(outputs)[0].endswith("o = 1e999\n")
+
+
 def test_every_stream_of_others_can_be_rendered(corpus: Path) -> None:
     """Streams recorded by others, of both engines and many versions, are rendered without an error."""
     for path in sorted((corpus / "ui").iterdir()):
