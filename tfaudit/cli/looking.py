@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +14,7 @@ import click
 
 from tfaudit.cli.output import printable, say
 from tfaudit.cli.place import this_config, this_world
-from tfaudit.errors import UsageError, VerificationError
+from tfaudit.errors import LedgerError, UsageError, VerificationError
 
 if TYPE_CHECKING:
     from tfaudit.cli.main import Options
@@ -42,6 +44,9 @@ class Looked:
 @contextmanager
 def looking(options: Options, looked: Looked) -> Iterator[View]:
     """Give the view of the ledger that is configured or named; no key is needed."""
+    import sqlite3
+
+    from tfaudit.export.index import forget
     from tfaudit.export.view import View
     from tfaudit.ledger.ids import milliseconds
     from tfaudit.runs.ledgers import evidence_location, evidence_store, working_store
@@ -49,16 +54,27 @@ def looking(options: Options, looked: Looked) -> Iterator[View]:
     world = this_world()
     config = this_config(options, world)
     working = config.working
-    with View.open(
+    folder = None if "://" in working else Path(working)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that can't show a letter gets its number.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    view = View.open(
         evidence=evidence_store(evidence_location(config)),
         working=working_store(working),
-        spool=working_store(str(config.spool)) if config.spool.is_dir() else None,
+        # Path.is_dir would raise where the folders above are closed to us.
+        spool=working_store(str(config.spool)) if os.path.isdir(config.spool) else None,  # noqa: PTH112
         genesis_digest=config.genesis,
-        folder=None if "://" in working else Path(working),
+        folder=folder,
         time=milliseconds(world.clock()),
         on_problem=looked.problem,
-    ) as view:
-        yield view
+    )
+    try:
+        with view:
+            yield view
+    except sqlite3.DatabaseError as error:
+        if folder is not None:
+            forget(folder)
+        raise LedgerError("the index of the ledger was damaged; it is removed", hint="try again") from error
 
 
 def period_options(command: Callable[..., Any]) -> Callable[..., Any]:

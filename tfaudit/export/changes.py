@@ -115,7 +115,7 @@ def change_events(source: Source, closed: Source | None, choose: Chooser = every
     closing = closed.record() if closed is not None else None
     facts = record_facts(source, record, closed)
     if source.row.kind == "intent" and "plan" not in record.predicate and not record.event_count:
-        yield operation_event(source, record, facts, closing)
+        yield operation_event(record, facts, closing)
         return
     with ExitStack() as stack:
         lines = stack.enter_context(Lines(source.working, source.row.record_id))
@@ -173,9 +173,10 @@ def record_facts(source: Source, record: Record, closed: Source | None) -> Recor
     )
 
 
-def operation_event(source: Source, record: Record, facts: RecordFacts, closing: Record | None) -> Event:
+def operation_event(record: Record, facts: RecordFacts, closing: Record | None) -> Event:
     """Return the change event that an intent without plan lines is."""
-    arguments = [text for text in facts.extra.get("arguments") or () if isinstance(text, str)]  # type: ignore[attr-defined]
+    named = _member(record.predicate, "command", "arguments")
+    arguments = [text for text in named if isinstance(text, str)] if isinstance(named, list) else []
     moved = facts.extra["command"] == "state mv" and len(arguments) == 2
     members = {
         "kind": "operation",

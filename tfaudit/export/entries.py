@@ -41,6 +41,10 @@ class Row(NamedTuple):
     actor_digest: str | None
     entry: bytes
     """The fixed members of the log entry, JSON."""
+    kept_size: int | None = None
+    """The size of the disclosures when the actor was kept in the index."""
+    kept_actor: bytes | None = None
+    """The actor then, JSON."""
 
     @property
     def line(self) -> RecordLine:

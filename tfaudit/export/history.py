@@ -61,7 +61,7 @@ def _events(view: View, row: Row, wanted: Address) -> list[Event]:
 
 
 def _rows(view: View, track: _Track, wanted: Filter, *, plans: bool) -> Iterator[Row]:
-    positions = view.index.touching(track.address)
+    positions = view.resources().touching(track.address)
     condition, values = wanted.condition()
     for position in positions:
         if track.before is not None and position >= track.before:

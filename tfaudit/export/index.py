@@ -24,7 +24,7 @@ from tfaudit.ledger import commit, head, ids
 from tfaudit.ledger.store import read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tfaudit.export.addresses import Address
     from tfaudit.ledger.commit import RecordLine
@@ -37,7 +37,7 @@ _MARKS: Final = ", ".join("?" for _ in Row._fields)
 _RECORDS: Final = """(
     position INTEGER PRIMARY KEY, "commit" INTEGER, place TEXT, leaf BLOB, writer TEXT, record_id TEXT, kind TEXT,
     run_id TEXT, time INTEGER, stack TEXT, intent TEXT, recovered INTEGER, plan_digest TEXT, actor_digest TEXT,
-    entry BLOB, actor BLOB, disclosed INTEGER)"""
+    entry BLOB, kept_size INTEGER, kept_actor BLOB)"""
 _SCHEMA: Final = f"""
 CREATE TABLE meta (ledger TEXT, number INTEGER, digest TEXT, touched INTEGER);
 CREATE TABLE records {_RECORDS};
@@ -88,13 +88,17 @@ class Index:
 
     def closings(self) -> dict[str, str]:
         """Return for every closed intent the record that closes it."""
-        found = self.rows("intent IS NOT NULL AND kind IN ('outcome', 'operation')")
-        ordered = sorted(((one.recovered, one.position, one.intent, one.record_id) for one in found), reverse=True)
-        return {intent: record_id for _, _, intent, record_id in ordered if intent is not None}
+        # The last one of an intent stays: its own run's before a recovery's, the first before a later one.
+        kinds = "kind IN ('outcome', 'operation')"
+        text = f"SELECT intent, record_id, recovered, position FROM {{}} WHERE intent IS NOT NULL AND {kinds}"  # noqa: S608
+        union = f"{text.format('main.records')} UNION ALL {text.format('temp.pending')} ORDER BY 3 DESC, 4 DESC"
+        return {intent: record_id for intent, record_id, _, _ in self._database.execute(union)}
 
     def touching(self, address: Address) -> list[int]:
-        """Return the positions of the records whose events may be about ``address`` or what lies under it."""
-        self.extend_touched()
+        """Return the positions of the records whose events may be about ``address`` or what lies under it.
+
+        What :meth:`extend_touched` has not read is not among them.
+        """
         wanted = addresses.base(address)
         above = [addresses.base(address[:length]) for length in range(1, len(address))]
         condition = f"base IN ({', '.join('?' for _ in (wanted, *above))}) OR (base > ? AND base < ?)"
@@ -105,17 +109,12 @@ class Index:
 
     # --- actors -------------------------------------------------------------------------------------------------------
 
-    def actors(self) -> dict[int, tuple[int, bytes]]:
-        """Return by position the disclosure size and the JSON text of the actors that are kept."""
-        found = self._database.execute("SELECT position, disclosed, actor FROM records WHERE disclosed IS NOT NULL")
-        return {position: (size, actor) for position, size, actor in found}
-
     def keep_actors(self, actors: Sequence[tuple[int | None, bytes | None, int]]) -> None:
         """Keep (disclosure size, JSON text, position) of actors; None forgets what was kept."""
         with suppress(sqlite3.OperationalError):
             # Another reader may be writing, or the disk is full: the actors are read again next time.
             self._database.execute("BEGIN IMMEDIATE")
-            self._database.executemany("UPDATE records SET disclosed = ?, actor = ? WHERE position = ?", actors)
+            self._database.executemany("UPDATE records SET kept_size = ?, kept_actor = ? WHERE position = ?", actors)
             self._database.execute("COMMIT")
 
     # --- filling ------------------------------------------------------------------------------------------------------
@@ -222,13 +221,11 @@ class Index:
                 ((position, base) for base in bases),
             )
 
-    def add_pending(self, row: Row, bases: Callable[[], set[str]]) -> None:
-        """Take up a record that no commit holds, for this process only."""
+    def add_pending(self, row: Row, bases: set[str]) -> None:
+        """Take up a record that no commit holds, with what it touches, for this process only."""
         self._database.execute(f"INSERT INTO temp.pending ({_quoted()}) VALUES ({_MARKS})", row)  # noqa: S608
-        if row.kind in ("plan", "intent"):
-            self._database.executemany(
-                "INSERT INTO temp.pending_touches VALUES (?, ?)", ((base, row.position) for base in bases())
-            )
+        touches = ((base, row.position) for base in bases)
+        self._database.executemany("INSERT INTO temp.pending_touches VALUES (?, ?)", touches)
 
 
 def _quoted() -> str:

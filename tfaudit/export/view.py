@@ -7,6 +7,7 @@ events by their roots, values by their digests. Whether the log is whole and pro
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -151,15 +152,36 @@ class View:
 
     @property
     def index(self) -> Index:
-        """The index, brought up to date when it is first asked for."""
+        """The index of records, brought up to date when it is first asked for."""
         if self._index is None:
-            self._index = open_index(self._folder, evidence=self._evidence, reader=self.reader)
-            for row in self._pending():
-                source = self.source(row)
-                self._index.add_pending(row, lambda row=row, source=source: touched(row, source.reader))  # type: ignore[misc]
+            self._index = self._opened(self._folder)
             for problem in self._index.problems:
                 self._on_problem(problem)
         return self._index
+
+    def resources(self) -> Index:
+        """Return the index with what the records touch: for that, all events have been read once."""
+        try:
+            self.index.extend_touched()
+        except sqlite3.OperationalError:
+            # Another reader holds the file for long, or the disk is full: do without it.
+            self.close()
+            self._index = self._opened(None)
+            self._index.extend_touched()
+        for problem in self.index.problems:
+            self._on_problem(problem)
+        return self.index
+
+    def _opened(self, folder: Path | None) -> Index:
+        index = open_index(folder, evidence=self._evidence, reader=self.reader)
+        for row in self._pending():
+            bases: set[str] = set()
+            try:
+                bases = touched(row, self.source(row).reader) if row.kind in ("plan", "intent") else bases
+            except (VerificationError, InputError) as error:
+                self.problem(error)
+            index.add_pending(row, bases)
+        return index
 
     # --- the log ------------------------------------------------------------------------------------------------------
 
@@ -171,10 +193,10 @@ class View:
         condition, values = wanted.condition()
         found = self.index.rows(condition, values, newest_first=True)
         closings = self.index.closings()
-        actors = self._kept_actors() if limit is None or limit > _FEW else None
+        sizes = self._disclosure_sizes() if limit is None or limit > _FEW else None
         fresh: list[tuple[int | None, bytes | None, int]] = []
         for row in islice(found, limit):
-            actor = self.actor(row) if actors is None else self._actor(row, *actors, fresh)
+            actor = self.actor(row) if sizes is None else self._kept_actor(row, sizes, fresh)
             yield entries.entry(row, actor=actor, closed_by=closings.get(row.record_id))
         self.index.keep_actors(fresh)
 
@@ -224,9 +246,6 @@ class View:
         shown = disclosed.statement(self.source(row).working, row.record_id)
         return disclosed.value(shown, row.record_id, "/actor", row.actor_digest)
 
-    def _kept_actors(self) -> tuple[dict[int, tuple[int, bytes]], dict[str, int | None]]:
-        return self.index.actors(), self._disclosure_sizes()
-
     def _disclosure_sizes(self) -> dict[str, int | None]:
         """Return the size of each record's disclosures, by record id."""
         if self._folder is None:
@@ -237,22 +256,17 @@ class View:
             return {entry.name[:-6]: entry.stat(follow_symlinks=False).st_size for entry in entries}
         return {}
 
-    def _actor(
-        self,
-        row: Row,
-        kept: dict[int, tuple[int, bytes]],
-        sizes: dict[str, int | None],
-        fresh: list[tuple[int | None, bytes | None, int]],
+    def _kept_actor(
+        self, row: Row, sizes: dict[str, int | None], fresh: list[tuple[int | None, bytes | None, int]]
     ) -> object:
-        """Return the actor, from the index where the disclosure is what it was; note in ``fresh`` what to keep."""
-        size = sizes.get(row.record_id)
+        """Return the actor, from the index where the disclosures are as they were; note in ``fresh`` what to keep."""
         if row.position >= PENDING or row.actor_digest is None:
             return self.actor(row)
-        was, text = kept.get(row.position, (None, b"null"))
-        if size is not None and size == was:
-            return _decoded(text)
+        size = sizes.get(row.record_id)
+        if size is not None and size == row.kept_size and row.kept_actor is not None:
+            return _decoded(row.kept_actor)
         actor = self.actor(row) if size is not None else None
-        if size is not None or was is not None:
+        if size != row.kept_size:
             fresh.append((size, msgspec.json.encode(actor) if size is not None else None, row.position))
         return actor
 
@@ -336,7 +350,9 @@ class View:
             found = record.parse(line[0]) if line[1] else None
         except InputError:
             return None
-        if found is None or found.signed_under(self.reader.state.keys) is not True:
+        if found is None or found.origin != self.reader.origin:
+            return None
+        if found.signed_under(self.reader.state.keys) is not True:
             return None
         row = entries.row(found, position=PENDING, commit=-1, place=place)
         return row if key.endswith(f"{row.record_id}.jsonl") else None
