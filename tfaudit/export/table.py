@@ -55,7 +55,7 @@ COLUMNS: Final = (
     "outcome_record_id",
     "plan_digest",
 )
-"""What each holds stands in docs/auditor.md."""
+"""What each holds stands in docs/export.md."""
 
 _FORMULA: Final = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
