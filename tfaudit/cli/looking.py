@@ -46,6 +46,8 @@ def looking(options: Options, looked: Looked) -> Iterator[View]:
     """Give the view of the ledger that is configured or named; no key is needed."""
     import sqlite3
 
+    import msgspec
+
     from tfaudit.export.index import forget
     from tfaudit.export.view import View
     from tfaudit.ledger.ids import milliseconds
@@ -71,7 +73,7 @@ def looking(options: Options, looked: Looked) -> Iterator[View]:
     try:
         with view:
             yield view
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, msgspec.DecodeError) as error:
         if folder is not None:
             forget(folder)
         raise LedgerError("the index of the ledger was damaged; it is removed", hint="try again") from error
