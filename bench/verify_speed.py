@@ -37,7 +37,9 @@ def rows() -> Iterator[Row]:
 
     def check(*, parse: bool, disclose: bool) -> None:
         disclosures = Disclosures(io.BytesIO(disclosed), RECORD, erased=False) if disclose else None
-        found = events.check(Lines(io.BytesIO(lines)), count=EVENTS, root=root, parse=parse, disclosures=disclosures)
+        found = events.check(
+            Lines(io.BytesIO(lines), longest=1 << 20), count=EVENTS, root=root, parse=parse, disclosures=disclosures
+        )
         if found.altered or (disclosures and disclosures.finish({}) != sha256(disclosed).hexdigest()):
             raise RuntimeError("lines made for measuring do not verify")
         if disclosures and (disclosures.unopened or disclosures.opened != 6 * EVENTS):

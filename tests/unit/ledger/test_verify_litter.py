@@ -329,3 +329,24 @@ def test_keys_count_from_their_place_in_the_log(tmp_path: Path) -> None:
 def _signature(place: Place, key: str) -> bytes:
     line = (place.evidence.root / key).read_bytes().partition(b"\n")[0]
     return line[line.index(b'"sig":"') + 7 : -4]
+
+
+def test_a_false_claim_of_an_edit_hides_no_record(tmp_path: Path) -> None:
+    """A record that only such a commit names is still missed in the log."""
+    place = two_runs(tmp_path)
+    line = forge(place)
+    adopt(place, line, previous=(place.walk()[0].number, "0" * 64))
+    assert "unsequenced" in {code for code, _, _ in told(check(place, later=2 * HOUR))}
+
+
+def test_an_edited_commit_stays_an_error_when_the_log_goes_on(tmp_path: Path) -> None:
+    """Writers step over what an edit made void; verify does not forget what was there."""
+    place = two_runs(tmp_path)
+    path = place.evidence.root / ids.commit_key(2)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes().replace(b"outcome", b"outdone"))
+    for _ in range(2):
+        go_on(place)
+    report = check(place)
+    assert not report.ok
+    assert ("edited-commit", "error", ids.commit_key(2)) in told(report)

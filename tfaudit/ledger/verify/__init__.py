@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from tfaudit.errors import InputError, LedgerError
 from tfaudit.ledger import genesis, ids, live
-from tfaudit.ledger.store import read
 from tfaudit.ledger.verify import pool, runs, states, versions
 from tfaudit.ledger.verify.commits import Walk
 from tfaudit.ledger.verify.findings import Finding, Findings, Severity, error
 from tfaudit.ledger.verify.growth import Earlier
 from tfaudit.ledger.verify.history import History
+from tfaudit.ledger.verify.reading import read
 from tfaudit.ledger.verify.report import Report
 from tfaudit.ledger.verify.scratch import Scratch, translated
 from tfaudit.ledger.verify.staged import Listing

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tfaudit.errors import InputError, LedgerError, VerificationError
 from tfaudit.ledger import checkpoint, commit, ids, live, merkle
 from tfaudit.ledger.live import Live
-from tfaudit.ledger.store import read
 from tfaudit.ledger.verify.findings import error, warning
+from tfaudit.ledger.verify.reading import read
 from tfaudit.ledger.verify.scratch import Head, Leaf
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ TOLERANCE: Final = 5 * 60 * 1000
 LOG: Final = "the log's key"
 _KEY: Final = re.compile(r"commits/([0-7][0-9a-f]{15})")
 """A commit's number is below 2^63."""
-_NO_OBJECT: Final = "is no object"
+_NO_OBJECT: Final = "it is no object"
 
 
 class Later(NamedTuple):
@@ -113,12 +113,14 @@ class Walk:
                 self._judge(self.next, self._raw(self.next, commit.MAX_COMMIT))
         if self._stopped or number < self.next:
             return
-        raw = b"" if entry.size is None else self._raw(number, min(entry.size, commit.MAX_COMMIT))
-        if raw is None:
+        if entry.size is None:
+            self._scratch.add_void(number, "void-slot", _NO_OBJECT)
+            self.next += self._hole is None
             return
+        raw = self._raw(number, min(entry.size, commit.MAX_COMMIT))
         if self._hole is None:
             self._judge(number, raw)
-        else:
+        elif raw is not None:
             self._beyond(number, raw)
 
     def _raw(self, number: int, size: int) -> bytes | None:
@@ -145,7 +147,7 @@ class Walk:
         if isinstance(judged, Live):
             self._take(judged)
         else:
-            self._void(number, raw, judged.reason if raw else _NO_OBJECT)
+            self._void(number, raw, judged.reason)
 
     def _take(self, judged: Live) -> None:
         header, before, after = judged.commit.header, self.state, judged.state
@@ -192,26 +194,24 @@ class Walk:
             follows = (self.state.number, self.state.digest) if self.state.digest else None
             claims = (parsed.header.number, previous) == (number, follows)
             self._scratch.add_void(number, "bad-checkpoint" if claims else "void-slot", reason)
-        elif previous is not None and previous[0] < number and self._orphaned(number, *previous):
-            self._scratch.add_lost(line.record_id for line in parsed.header.records)
-        else:
+        elif previous is None or previous[0] >= number or not self._cut_off(number, parsed, *previous):
             self._scratch.add_void(number, "void-slot", f"signed by {LOG}, but {reason}")
 
-    def _orphaned(self, number: int, before: int, digest: str) -> bool:
-        """Tell whether the commit at ``number`` was cut off from the log by what became of commit ``before``."""
-        if before > self.state.number and self._scratch.is_orphan(before):
-            self._scratch.add_void(number, None, "")
-            return True
-        raw = self._raw_again(before)
-        if raw is not None and sha256(raw).hexdigest() == digest:
-            return False
-        if before <= self.state.number:
-            # A holder of the log's key may say so of a sound commit: if the log goes on past it, it is litter.
-            self._scratch.add_void(number, "edited-commit", "names other bytes of the commit before", names=before)
-            return True
+    def _cut_off(self, number: int, parsed: Commit, before: int, digest: str) -> bool:
+        """Tell whether the commit at ``number`` is void for what became of commit ``before``, and remember it then."""
+        orphan = before > self.state.number and self._scratch.is_orphan(before)
+        if not orphan:
+            raw = self._raw_again(before)
+            if raw is not None and sha256(raw).hexdigest() == digest:
+                return False
+            if before <= self.state.number:
+                # A holder of the log's key may say so of a sound commit: if the log goes on past it, it is litter.
+                self._scratch.add_void(number, "edited-commit", "names other bytes of the commit before", names=before)
+                return True
+            self._scratch.add_void(before, None, "")
+            self._add_edited(before, f"commit {number}")
         self._scratch.add_void(number, None, "")
-        self._scratch.add_void(before, None, "")
-        self._add_edited(before, f"commit {number}")
+        self._scratch.add_lost(line.record_id for line in parsed.header.records)
         return True
 
     def _add_edited(self, number: int, witness: str) -> None:
@@ -252,7 +252,7 @@ class Walk:
             first, last = self._hole[0], self._hole[1] - 1
             which = f"commit {first} is" if first == last else f"commits {first} to {last} are"
             message = f"{which} missing: commit {self._proof}, signed by {LOG}, comes after"
-            self._findings.add(error("gap", ids.commit_key(first), message, who=None))
+            self._findings.add(error("gap", ids.commit_key(first), message))
         for number, code, reason, names in self._scratch.voids():
             stepped = number < self.state.number
             if code == "edited-commit" and not stepped:

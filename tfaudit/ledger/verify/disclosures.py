@@ -14,6 +14,7 @@ import msgspec
 from tfaudit.canonical import frame
 from tfaudit.events import commitment
 from tfaudit.events.commitment import SALT_SIZE, Side
+from tfaudit.ledger.reader import MAX_DISCLOSURE
 from tfaudit.ledger.verify import values
 from tfaudit.ledger.verify.events import UNREADABLE, Line
 from tfaudit.ledger.verify.lines import Lines
@@ -58,7 +59,7 @@ class Disclosures:
         self._record_id = record_id
         self._erased = erased
         self._digest = sha256()
-        self._file = Lines(stream, on_bytes=self._digest.update)
+        self._file = Lines(stream, longest=MAX_DISCLOSURE, on_bytes=self._digest.update)
         self._blocks = iter(self._file)
         self._waiting: list[DisclosureLine] = []
         """Lines read and not used yet, the next one last."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import InputError, LedgerError, VerificationError
 from tfaudit.ledger import checkpoint, commit, ids, live
-from tfaudit.ledger.store import read
 from tfaudit.ledger.verify.commits import tree_of
+from tfaudit.ledger.verify.reading import read
 from tfaudit.ledger.verify.scratch import Head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfaudit.ledger.commit import Commit
+    from tfaudit.ledger.commit import Commit, Header
     from tfaudit.ledger.genesis import Genesis
     from tfaudit.ledger.keyset import KeySet
     from tfaudit.ledger.live import State
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _MAX_VOID: Final = 1_000
 """Void slots in a row that the search looks past."""
+_MAX_KEYS: Final = 1_000
+"""Changes of keys that a start in the middle goes back over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,13 +136,17 @@ class Earlier:
         yield from range(number, max(lowest, number - _MAX_VOID) - 1, -1)
 
     def _keys(self, number: int | None, *, before: int) -> KeySet:
-        """Return the keys that the ``config`` record in commit ``number`` put in force, back to genesis."""
-        if number is None:
-            return self._genesis.keys
-        if number >= before:
-            raise InputError("a commit names a later one for the keys in force")
-        header = commit.parse(read(self._store, ids.commit_key(number), limit=commit.MAX_COMMIT + 1) or b"").header
-        if header.envelope is None:
-            raise InputError("a commit names one without keys for those in force")
-        keys = self._keys(header.keys, before=number)
-        return live.config_keys(replace(live.start(self._genesis), keys=keys), header)
+        """Return the keys that the record in commit ``number`` put in force; each set vouches for the next."""
+        chain: list[Header] = []
+        while number is not None:
+            if number >= before or len(chain) >= _MAX_KEYS:
+                raise InputError("the chain of keys in force does not lead back to genesis")
+            raw = read(self._store, ids.commit_key(number), limit=commit.MAX_COMMIT + 1)
+            chain.append(commit.parse(raw or b"").header)
+            before, number = number, chain[-1].keys
+        keys = self._genesis.keys
+        for header in reversed(chain):
+            if header.envelope is None:
+                raise InputError(f"commit {header.number} is named for keys and holds none")
+            keys = live.config_keys(replace(live.start(self._genesis), keys=keys), header)
+        return keys

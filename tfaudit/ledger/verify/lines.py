@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from tfaudit.ledger.verify.reading import some
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_LINE: Final = 64 << 20
-"""Bytes of an event line or a disclosure line that verify is ready to take into memory."""
 _FIRST: Final = 1 << 14
 _CHUNK: Final = 1 << 20
 
@@ -16,14 +16,20 @@ _CHUNK: Final = 1 << 20
 class Lines:
     """The lines of ``first`` and then ``stream``, some at a time: bytes without the last newline.
 
-    Ends early, with what follows unread, at a line beyond :data:`MAX_LINE`. ``on_bytes`` gets all bytes of
-    ``stream`` as they are read.
+    Ends early, with what follows unread, at a line of more than ``longest`` bytes. ``on_bytes`` gets all bytes of
+    ``stream`` as they are read; reading raises :class:`LedgerError` when the store failed.
     """
 
     def __init__(
-        self, stream: BinaryIO, first: bytes = b"", *, on_bytes: Callable[[bytes], object] | None = None
+        self,
+        stream: BinaryIO,
+        first: bytes = b"",
+        *,
+        longest: int,
+        on_bytes: Callable[[bytes], object] | None = None,
     ) -> None:
         self._stream = stream
+        self._longest = longest
         self._on_bytes = on_bytes
         self._chunk = _FIRST
         self.rest = first
@@ -36,13 +42,13 @@ class Lines:
                 block = self.rest[:end]
                 self.rest = self.rest[end + 1 :]
                 yield block
-            if len(self.rest) > MAX_LINE or not self.read():
+            if len(self.rest) > self._longest or not self.read():
                 return
 
     def read(self) -> bool:
         """Read some more; False at the end."""
         # Most files are small, and room for a large chunk costs more than reading one of those.
-        chunk = self._stream.read(self._chunk)
+        chunk = some(self._stream, self._chunk)
         self._chunk = min(4 * self._chunk, _CHUNK)
         if chunk and self._on_bytes is not None:
             self._on_bytes(chunk)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfaudit.errors import InputError, LedgerError
 from tfaudit.ledger import commit, ids, merkle, record
+from tfaudit.ledger.draft import MAX_EVENT
 from tfaudit.ledger.verify import events
 from tfaudit.ledger.verify.disclosures import Disclosures
 from tfaudit.ledger.verify.findings import Finding, error, warning
 from tfaudit.ledger.verify.lines import Lines
+from tfaudit.ledger.verify.reading import some
 from tfaudit.signing.envelope import MAX_ENVELOPE
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class Checker:
             return _failed(leaf, error("unreadable", key, f"this record can't be read: {failure.message}"))
 
     def _read(self, stream: BinaryIO, key: str, leaf: Leaf, *, erased: bool) -> Outcome:
-        line, newline, rest = stream.read(min(_FIRST, (leaf.bytes or _FIRST) + 1)).partition(b"\n")
+        line, newline, rest = some(stream, min(_FIRST, (leaf.bytes or _FIRST) + 1)).partition(b"\n")
         if not newline or merkle.leaf_hash(line) != leaf.leaf:
             message = "the record's first line is not the one whose leaf the log holds"
             return _failed(leaf, error("altered-record", key, message, who=leaf.writer))
@@ -107,9 +109,8 @@ class Checker:
         findings: list[Finding] = []
         with ExitStack() as stack:
             disclosures = self._open(found, who, findings, stack, erased=erased)
-            checked = events.check(
-                Lines(stream, rest), count=found.event_count, root=found.event_root, disclosures=disclosures
-            )
+            source = Lines(stream, rest, longest=MAX_EVENT)
+            checked = events.check(source, count=found.event_count, root=found.event_root, disclosures=disclosures)
             if checked.altered is not None:
                 findings.append(error("altered-events", key, f"the record {checked.altered}", who=who))
             elif checked.unlike is not None:

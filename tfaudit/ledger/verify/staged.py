@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from tfaudit.errors import InputError, LedgerError, VerificationError
 from tfaudit.ledger import ids, live, merkle, record
 from tfaudit.ledger.live import AHEAD
-from tfaudit.ledger.store import read
 from tfaudit.ledger.verify.findings import error, warning
+from tfaudit.ledger.verify.reading import read
 from tfaudit.signing.envelope import MAX_ENVELOPE
 
 if TYPE_CHECKING:
