@@ -119,7 +119,8 @@ def _outcome(records: list[dict[str, Any]]) -> str:
     status, code = telling[-1]["status"], telling[-1]["exit_code"]
     if status is None:
         return ""
-    return f"{status}, exit code {code}" if code is not None else str(status)
+    text = f"{status}, exit code {code}" if code is not None else str(status)
+    return f"{text}, as another run found it" if telling[-1]["statement"].get("recovered") else text
 
 
 def _took(statement: Mapping[str, Any]) -> str:
