@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledgerkit import FailingStore
-from verifykit import Copy, copy, two_runs
+from verifykit import Copy, MemoryStore, copy, two_runs
 
 from tfaudit import schema
 from tfaudit.errors import UnavailableError
@@ -133,3 +136,31 @@ def test_no_room_for_the_index_is_told() -> None:
 def _fill(scratch: Scratch) -> None:
     with translated():
         scratch.add_lost(str(number) for number in range(10_000))
+
+
+class _BrokenDisk(io.BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+class _Failing(MemoryStore):
+    """A store in memory that opens everything and can read nothing of one prefix."""
+
+    def __init__(self, objects: dict[str, bytes | None], prefix: str) -> None:
+        super().__init__(objects)
+        self._prefix = prefix
+
+    def open(self, key: str, *, limit: int | None = None, settled: bool = False) -> BinaryIO | None:
+        """Open an object, on a broken disk where it is of that prefix."""
+        stream = super().open(key)
+        return _BrokenDisk() if stream is not None and key.startswith(self._prefix) else stream
+
+
+@pytest.mark.parametrize("prefix", ["genesis", "commits/", "records/", "disclosures/"])
+def test_a_disk_that_fails_while_reading_is_a_finding(ledger: Copy, prefix: str) -> None:
+    """An I/O error in the middle of an object ends that object's check, not verify."""
+    evidence, working = _Failing(ledger.evidence, prefix), _Failing(ledger.working, prefix)
+    report = verify(evidence, working, now=ledger.now, anchor=ledger.anchor)
+    check(report)
+    assert not report.ok
+    assert {finding.code for finding in report.findings} <= {"unreadable", "bad-genesis"}
