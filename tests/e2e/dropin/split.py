@@ -61,6 +61,12 @@ def edited(command: list[str], edit: Callable[[bytes], bytes]) -> int:
     return child.wait()
 
 
+def applyable(plan: dict) -> bool:
+    """Whether there is anything to apply; older engines leave it to be found out."""
+    changes = [*(one["change"] for one in plan.get("resource_changes", ())), *plan.get("output_changes", {}).values()]
+    return plan.get("applyable", any(change["actions"] != ["no-op"] for change in changes))
+
+
 class Halves:
     """One run in two halves."""
 
@@ -98,7 +104,7 @@ class Halves:
             return self.run_json(path)
         code, text = self.plan(path)
         shown = self.show(path)
-        asked = code == 0 and not self.auto and bool(shown.get("applyable"))
+        asked = code == 0 and not self.auto and applyable(shown)
         recorded = bool(shown.get("resource_changes") or shown.get("output_changes"))
         write("stdout", text.close(exit_code=code, asked=asked, recorded=recorded))
         if code != 0:
