@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.engine import brand, process
+from tfaudit.engine.applyview import ApplyText
 from tfaudit.engine.argv import Call, apply_call
 from tfaudit.engine.human import JsonFilter, Options, Piece, Renderer
 from tfaudit.engine.process import Ended
@@ -94,25 +95,39 @@ def _run(stage: Stage, planned: Planned, tracker: OutcomeTracker, view: View) ->
     cache = brand.default_cache(run.world.environ)
     if run.engine.brand == "opentofu" and brand.json_into(run.engine, run.world.environ, cache=cache):
         with closing(process.SideStream(tracker.feed)) as side:
-            return _as_it_is(stage, call(json=False, json_into=side.path), side)
+            return _as_it_is(stage, call(json=False, json_into=side.path), side, view)
     if not brand.has_stream(run.engine):
-        return _as_it_is(stage, call(json=False), None)
+        return _as_it_is(stage, call(json=False), None, view)
     renderer = Renderer(_options(stage, planned, view))
     ended = _in_lines(stage, call(json=True), _rendered(stage, tracker, renderer))
     _put(stage, renderer.close())
     return ended
 
 
-def _as_it_is(stage: Stage, call: Call, side: process.SideStream | None) -> Ended:
-    """Run an apply that shows its own human output."""
-    return process.run_human(
+def _as_it_is(stage: Stage, call: Call, side: process.SideStream | None, view: View) -> Ended:
+    """Run an apply that shows its own human output, joined with what the plan's half held back."""
+    screen = stage.screen
+    text = ApplyText(
+        brand=screen.brand,
+        colour=screen.colour,
+        error_width=screen.error_width,
+        destroy=stage.run.invocation.command == "destroy",
+        compact_warnings=screen.compact_warnings,
+        held=view.text.held if view.text else (),
+        told=view.text.told if view.text else (),
+    )
+    ended = process.run_human(
         stage.run.engine.command,
         call,
         relay=stage.relay,
         stdin=stage.stdin,
         pass_fds=stage.scratch.fds,
+        edit=text.feed if view.text else None,
         side=side,
     )
+    if view.text:
+        screen.out.write(text.close(exit_code=ended.code))
+    return ended
 
 
 def _in_lines(stage: Stage, call: Call, on_line: Callable[[bytes], None]) -> Ended:
