@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sqlite3
 
 import pytest
 from reading import on_a_terminal, run, tfaudit
@@ -88,6 +89,17 @@ def test_an_altered_record_is_said_and_the_exit_code_76(place, capfd):
     code, out, err = tfaudit(place, capfd, "log", "--json")
     assert (code, len(out.splitlines())) == (76, 8)
     assert err == f"tfaudit: record {entry['record_id']} is altered (run `tfaudit verify`)\n"
+
+
+def test_a_damaged_index_is_removed(place, capfd):
+    """An index that can't be read costs one try, and says what to do."""
+    before = tfaudit(place, capfd, "log", "--json")
+    with sqlite3.connect(place.folder / "working/index/cache-v1.sqlite") as database:
+        database.execute("UPDATE records SET entry = 'garbage'")
+    result = run(place, "--working", str(place.folder / "working"), "log")
+    assert (result.returncode, result.stderr.count("\n")) == (74, 1)
+    assert "try again" in result.stderr
+    assert tfaudit(place, capfd, "log", "--json") == before
 
 
 def test_a_narrow_terminal_gets_a_line_a_record(place):

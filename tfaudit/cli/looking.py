@@ -69,6 +69,7 @@ def looking(options: Options, looked: Looked) -> Iterator[View]:
         folder=folder,
         time=milliseconds(world.clock()),
         on_problem=looked.problem,
+        on_catch_up=_tell_of_reading,
     )
     try:
         with view:
@@ -77,6 +78,11 @@ def looking(options: Options, looked: Looked) -> Iterator[View]:
         if folder is not None:
             forget(folder)
         raise LedgerError("the index of the ledger was damaged; it is removed", hint="try again") from error
+
+
+def _tell_of_reading(commits: int) -> None:
+    if sys.stderr.isatty():
+        say(f"reading {commits:,} commits; the next time this is quick")
 
 
 def period_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,6 +11,7 @@ from tfaudit.ledger import ids
 from tfaudit.ledger.commit import RecordLine
 
 if TYPE_CHECKING:
+    from tfaudit.errors import TfauditError
     from tfaudit.ledger.record import Record
 
 _PLANNED: Final = ("create", "update", "replace", "delete", "forget", "read", "unknown")
@@ -119,6 +120,11 @@ def unreadable(line: RecordLine, *, position: int, commit: int, problem: str) ->
         actor_digest=None,
         entry=msgspec.json.encode(fixed),
     )
+
+
+def fault(record_id: str, error: TfauditError) -> str:
+    """Return a sentence on why a record can't be read, with its id in it."""
+    return str(error) if record_id in error.message else f"record {record_id}: {error}"
 
 
 def entry(row: Row, *, actor: object, closed_by: str | None) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _events(view: View, row: Row, wanted: Address) -> list[Event]:
     try:
         found.extend(event for event in view.changes(row, _choose(wanted)) if _is(wanted, event))
     except (VerificationError, InputError) as error:
-        view.problem(error)
+        view.problem(row, error)
     return found
 
 

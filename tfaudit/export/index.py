@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import InputError, VerificationError
 from tfaudit.export import addresses
-from tfaudit.export.entries import PENDING, Row, row, unreadable
+from tfaudit.export.entries import PENDING, Row, fault, row, unreadable
 from tfaudit.export.touched import touched
 from tfaudit.ledger import commit, head, ids
 from tfaudit.ledger.store import read
@@ -181,11 +181,11 @@ class Index:
             found = row(self._reader.record(line), position=position, commit=number, place="log")
         except (VerificationError, InputError) as error:
             found = unreadable(line, position=position, commit=number, problem=error.message)
-            self._problem(position, error)
+            self._problem(position, fault(line.record_id, error))
         self._database.execute(f"INSERT INTO records ({_quoted()}) VALUES ({_MARKS})", found)  # noqa: S608
 
-    def _problem(self, position: int, error: VerificationError | InputError) -> None:
-        self._database.execute("INSERT OR REPLACE INTO problems VALUES (?, ?)", (position, str(error)))
+    def _problem(self, position: int, text: str) -> None:
+        self._database.execute("INSERT OR REPLACE INTO problems VALUES (?, ?)", (position, text))
 
     def extend_touched(self) -> None:
         """Read which resources the events of the records are about, as far as that was not done yet."""
@@ -213,7 +213,7 @@ class Index:
             try:
                 bases = touched(found, self._reader)
             except (VerificationError, InputError) as error:
-                self._problem(position, error)
+                self._problem(position, fault(found.record_id, error))
                 continue
             self._database.executemany("INSERT OR IGNORE INTO bases (base) VALUES (?)", ((base,) for base in bases))
             self._database.executemany(

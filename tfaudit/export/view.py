@@ -90,6 +90,7 @@ class View:
         folder: Path | None,
         time: int,
         on_problem: Callable[[str], None],
+        on_catch_up: Callable[[int], None],
         catch_up: int,
     ) -> None:
         self.reader = reader
@@ -99,6 +100,7 @@ class View:
         self._folder = folder
         self._time = time
         self._on_problem = on_problem
+        self._on_catch_up = on_catch_up
         self._catch_up = catch_up
         self._index: Index | None = None
         self._spooled: Reader | None = None
@@ -118,6 +120,7 @@ class View:
         folder: Path | None,
         time: int,
         on_problem: Callable[[str], None],
+        on_catch_up: Callable[[int], None] = lambda _behind: None,
         catch_up: int = 500,
     ) -> View:
         """Return the view of a ledger.
@@ -125,7 +128,8 @@ class View:
         ``folder`` is the working store's own where it is a folder: there the index is kept. ``time`` is now, in
         milliseconds since the epoch. ``on_problem`` is told in a sentence what could not be read of the log and does
         not keep the rest from being shown. Where the index is more than ``catch_up`` commits behind, the newest entries
-        are read without it. Errors as :meth:`Reader.open`.
+        are read without it; where it must be brought up to date all the same, ``on_catch_up`` is told how many commits
+        are to be read first. Errors as :meth:`Reader.open`.
         """
         reader = Reader.open(evidence=evidence, working=working, genesis_digest=genesis_digest)
         return cls(
@@ -136,6 +140,7 @@ class View:
             folder=folder,
             time=time,
             on_problem=on_problem,
+            on_catch_up=on_catch_up,
             catch_up=catch_up,
         )
 
@@ -154,6 +159,9 @@ class View:
     def index(self) -> Index:
         """The index of records, brought up to date when it is first asked for."""
         if self._index is None:
+            behind = self._behind()
+            if behind > self._catch_up:
+                self._on_catch_up(behind)
             self._index = self._opened(self._folder)
             for problem in self._index.problems:
                 self._on_problem(problem)
@@ -179,7 +187,7 @@ class View:
             try:
                 bases = touched(row, self.source(row).reader) if row.kind in ("plan", "intent") else bases
             except (VerificationError, InputError) as error:
-                self.problem(error)
+                self.problem(row, error)
             index.add_pending(row, bases)
         return index
 
@@ -187,7 +195,8 @@ class View:
 
     def log(self, wanted: Filter, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the log entries (``log-entry.v1``), the newest first, those in front that no commit holds yet."""
-        if limit is not None and limit <= _FEW and wanted == Filter() and self._far_behind():
+        short = limit is not None and limit <= _FEW and wanted == Filter()
+        if limit is not None and short and self._index is None and self._behind() > self._catch_up:
             yield from self._newest(limit)
             return
         condition, values = wanted.condition()
@@ -200,11 +209,10 @@ class View:
             yield entries.entry(row, actor=actor, closed_by=closings.get(row.record_id))
         self.index.keep_actors(fresh)
 
-    def _far_behind(self) -> bool:
-        if self._index is not None:
-            return False
+    def _behind(self) -> int:
+        """Return how many commits the kept index lacks."""
         reached = known(self._folder)
-        return self.reader.state.number - (-1 if reached is None else reached) > self._catch_up
+        return self.reader.state.number - (-1 if reached is None else reached)
 
     def _newest(self, limit: int) -> Iterator[dict[str, Any]]:
         """Yield the newest entries straight from the log: no more of it is read than is shown."""
@@ -225,14 +233,14 @@ class View:
                     self.reader.record(found.line), position=found.position, commit=found.commit, place="log"
                 )
             except (VerificationError, InputError) as error:
-                self._on_problem(str(error))
+                self._on_problem(entries.fault(found.line.record_id, error))
                 yield entries.unreadable(
                     found.line, position=found.position, commit=found.commit, problem=error.message
                 )
 
-    def problem(self, error: VerificationError | InputError) -> None:
+    def problem(self, row: Row, error: VerificationError | InputError) -> None:
         """Tell of a record that can't be shown, where the rest can."""
-        self._on_problem(str(error))
+        self._on_problem(entries.fault(row.record_id, error))
 
     def entry(self, row: Row) -> dict[str, Any]:
         """Return the log entry of one record."""
