@@ -25,10 +25,12 @@ VERBS: Final = frozenset(
         "inspect",
         "keys",
         "log",
+        "prove",
         "recover",
         "sequence",
         "setup",
         "verify",
+        "verify-proof",
     }
 )
 _VALUES: Final = ("config", "ledger", "working", "reason", "ticket")
@@ -116,16 +118,20 @@ def _complete(options: Options, environ: os._Environ[str]) -> None:
 
 def _run_engine_command(rest: list[str], options: Options, shim: str | None) -> int:
     """Run an engine's command under audit, or step aside where a closer look shows that it needs none."""
-    from tfaudit.engine import argv, backend, find, handover
+    from tfaudit.engine import argv, find, handover
     from tfaudit.runs.pipeline import execute
 
     run = engine_run(rest, options, shim)
     invocation = run.invocation
-    if invocation.role is argv.Role.PASS or (
-        invocation.role is argv.Role.INIT and not backend.init_changes_backend(invocation, run.workdir)
-    ):
+    if invocation.role is argv.Role.PASS or (invocation.role is argv.Role.INIT and not _changes_backend(run)):
         handover.become(rest, run.world.environ, name=shim, own=find.own_path())
     return execute(run)
+
+
+def _changes_backend(run: Run) -> bool:
+    from tfaudit.engine.backend import init_changes_backend
+
+    return init_changes_backend(run.invocation, run.workdir)
 
 
 def engine_run(rest: Sequence[str], options: Options, shim: str | None) -> Run:

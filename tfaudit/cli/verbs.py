@@ -19,10 +19,12 @@ _MODULES: Final = {
     "inspect": "tfaudit.cli.inspect",
     "keys": "tfaudit.cli.keys",
     "log": "tfaudit.cli.log",
+    "prove": "tfaudit.cli.prove",
     "recover": "tfaudit.cli.recover",
     "sequence": "tfaudit.cli.sequence",
     "setup": "tfaudit.cli.setup",
     "verify": "tfaudit.cli.verify",
+    "verify-proof": "tfaudit.cli.verify_proof",
 }
 
 

@@ -46,7 +46,7 @@ def command(
         evidence_store(evidence_location(config)),
         working_store(config.working),
         now=ids.milliseconds(world.clock()),
-        anchor=_anchor(genesis) or config.genesis,
+        anchor=anchor_digest(genesis) or config.genesis,
         kept=kept,
         since=known,
         processes=processes,
@@ -75,7 +75,8 @@ def command(
     return 0 if report.ok else VerificationError.exit_code
 
 
-def _anchor(text: str | None) -> str | None:
+def anchor_digest(text: str | None) -> str | None:
+    """Return ``--genesis`` in its usual form; :class:`InputError` for what is no digest."""
     if text is None:
         return None
     digest = text.removeprefix("sha256:").lower()

@@ -174,6 +174,21 @@ def split(raw: bytes) -> tuple[bytes, SignedCheckpoint]:
 def parse(raw: bytes) -> Commit:
     """Return the commit of a stored object's bytes; :class:`InputError` unless they are its one exact spelling."""
     entry, signed_checkpoint = split(raw)
+    header, signed, signature = parse_entry(entry)
+    return Commit(
+        header=header,
+        signed=signed,
+        signature=signature,
+        leaf=merkle.leaf_hash(entry),
+        checkpoint=signed_checkpoint,
+    )
+
+
+def parse_entry(entry: bytes) -> tuple[Header, bytes, bytes]:
+    """Return what a commit says apart from its checkpoint: the header, the bytes that are signed, and the signature.
+
+    Raises :class:`InputError` unless ``entry`` is its one exact spelling.
+    """
     signed, _, last = entry[:-1].rpartition(b"\n")
     signed += b"\n"
     try:
@@ -181,18 +196,12 @@ def parse(raw: bytes) -> Commit:
         word, _, encoded = last.decode("ascii").partition(" ")
     except UnicodeDecodeError as error:
         raise InputError("commit is not ASCII text") from error
-    if word != "signature":
+    if word != "signature" or entry[-1:] != b"\n":
         raise InputError("commit has no signature line")
     header = reader.header()
     if header.text() != signed:
         raise InputError("commit is not in its one exact spelling")
-    return Commit(
-        header=header,
-        signed=signed,
-        signature=b64.decode(encoded, what="commit signature"),
-        leaf=merkle.leaf_hash(entry),
-        checkpoint=signed_checkpoint,
-    )
+    return header, signed, b64.decode(encoded, what="commit signature")
 
 
 def peek(raw: bytes) -> tuple[tuple[int, str] | None, int]:
