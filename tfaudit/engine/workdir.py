@@ -18,6 +18,7 @@ from tfaudit.errors import InputError
 _MAX_BACKEND: Final = 1024 * 1024
 _MAX_STATE: Final = 1024 * 1024 * 1024
 _DEFAULT_STATE: Final = "terraform.tfstate"
+_REMOTE: Final = ("remote", "cloud")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,12 @@ class Workdir:
             raise InputError(f"{path} is not what init writes: {error}") from error
         part = stored.backend or stored.state_store
         return Backend(type=part.type, config=part.config or {}) if part is not None and part.type else None
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the engine's operations may take place elsewhere, so that no plan of theirs can be looked into."""
+        backend = self.backend()
+        return backend is not None and backend.type in _REMOTE
 
     def state_path(self, invocation: Invocation, *, after: bool = False) -> Path | None:
         """Return the local state file that the command reads (``after``: writes), None for any other backend."""

@@ -7,7 +7,7 @@ was killed leaves a trace.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tfaudit.engine import process
 from tfaudit.engine.argv import Role, typed_call
@@ -27,14 +27,6 @@ if TYPE_CHECKING:
     from tfaudit.plan.planfile import PlanFile
     from tfaudit.runs.facts import Status
     from tfaudit.runs.run import Run
-
-_REMOTE: Final = ("remote", "cloud")
-
-
-def is_remote(run: Run) -> bool:
-    """Whether the engine's operations may take place elsewhere, so that no plan of theirs can be looked into."""
-    backend = run.workdir.backend()
-    return backend is not None and backend.type in _REMOTE
 
 
 def plan(run: Run, relay: Relay) -> int:

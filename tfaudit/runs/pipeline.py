@@ -2,6 +2,8 @@
 
 Plan, look into it, ask, record the intent, apply exactly that plan, record the outcome. Nothing changes before the
 intent is in the log; what came of it is recorded on every way out.
+
+What isn't needed to start the engine is imported inside the functions: it is loaded while the engine runs.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tfaudit.engine import planview, process
 from tfaudit.engine.argv import Role, help_filter, plan_call, typed_call
@@ -17,15 +19,14 @@ from tfaudit.engine.human import JsonFilter
 from tfaudit.engine.process import Ended
 from tfaudit.engine.signals import Interrupted, Relay
 from tfaudit.errors import ConfigError, InputError, LedgerError, TfauditError
-from tfaudit.runs import approval, opaque, planning, recovery, refusal, summary, variables
-from tfaudit.runs.applying import apply, not_started
-from tfaudit.runs.facts import Status
-from tfaudit.runs.intents import write_intent, write_outcome, write_plan
-from tfaudit.runs.liveness import Mark
-from tfaudit.runs.planning import Planned
-from tfaudit.runs.recording import Recorder
-from tfaudit.runs.run import Run
 from tfaudit.runs.stage import Stage, View
+
+if TYPE_CHECKING:
+    from tfaudit.runs.approval import Answer
+    from tfaudit.runs.facts import Status
+    from tfaudit.runs.planning import Planned
+    from tfaudit.runs.recording import Recorder
+    from tfaudit.runs.run import Run
 
 _NOT_STARTED: Final = Ended(code=1, signal=None, interrupts=0)
 """How the engine ends an apply that nobody approved."""
@@ -38,24 +39,34 @@ def execute(run: Run) -> int:
     """
     with Relay() as relay, ExitStack() as stack:
         if run.invocation.refusal is not None:
-            return refusal.run_refused(run, relay)
+            from tfaudit.runs.refusal import run_refused
+
+            return run_refused(run, relay)
         if run.config.ledger is None:
             return _without_ledger(run, relay)
+        plan_file = run.invocation.plan_file
         match run.invocation.role:
-            case Role.PLAN if opaque.is_remote(run):
-                return opaque.plan(run, relay)
-            case Role.PLAN:
+            case Role.APPLY if plan_file is not None:
+                return _apply_saved(Stage.set(run, relay, stack), run.workdir.root / plan_file)
+            case Role.PLAN if not run.workdir.is_remote:
                 return _plan(Stage.set(run, relay, stack))
-            case Role.APPLY if run.invocation.plan_file is not None:
-                return _apply_saved(Stage.set(run, relay, stack), run.workdir.root / run.invocation.plan_file)
-            case Role.APPLY if opaque.is_remote(run):
-                return opaque.operate(run, relay)
-            case Role.APPLY:
+            case Role.APPLY if not run.workdir.is_remote:
                 return _apply(Stage.set(run, relay, stack))
-            case Role.READ:
-                return opaque.read(run, relay)
-            case _:
-                return opaque.operate(run, relay)
+            case role:
+                return _as_typed(role, run, relay)
+
+
+def _as_typed(role: Role, run: Run, relay: Relay) -> int:
+    """Run what can't be looked into."""
+    from tfaudit.runs import opaque
+
+    match role:
+        case Role.PLAN:
+            return opaque.plan(run, relay)
+        case Role.READ:
+            return opaque.read(run, relay)
+        case _:
+            return opaque.operate(run, relay)
 
 
 def _without_ledger(run: Run, relay: Relay) -> int:
@@ -110,6 +121,10 @@ def _show_plan(stage: Stage) -> Ended:
 
 
 def _record_plan(stage: Stage, ended: Ended, started: datetime) -> None:
+    from tfaudit.runs import planning, recovery, summary
+    from tfaudit.runs.intents import write_plan
+    from tfaudit.runs.recording import Recorder
+
     run = stage.run
     if run.invocation.out is not None and (run.workdir.root / run.invocation.out).is_file():
         planning.load(run.workdir.root / run.invocation.out, stage.scratch)
@@ -131,6 +146,9 @@ def _apply(stage: Stage) -> int:
     started = run.world.clock()
     view = _view(stage)
     ended = _internal_plan(stage, view)
+    from tfaudit.runs import planning
+    from tfaudit.runs.recording import Recorder
+
     stage.scratch.seal()
     planned = planning.look_into(stage, planning.redactor(run))
     asked = ended.code == 0 and planned.applyable and not run.invocation.auto_approve
@@ -151,6 +169,9 @@ def _apply(stage: Stage) -> int:
 
 def _apply_saved(stage: Stage, path: Path) -> int:
     """Apply a plan that was saved before, by whatever made it: the engine asks nothing then."""
+    from tfaudit.runs import opaque, planning
+    from tfaudit.runs.recording import Recorder
+
     run = stage.run
     planning.load(path, stage.scratch)
     planned = planning.look_into(stage, planning.redactor(run))
@@ -213,6 +234,8 @@ def _close_plan(stage: Stage, planned: Planned, ended: Ended, view: View, *, ask
 
 def _check_known(run: Run, planned: Planned) -> None:
     """Stop an apply whose plan nobody could look into: its changes would be made unrecorded."""
+    from tfaudit.runs import variables
+
     if planned.plan is None:
         raise InputError(f"the plan can't be looked into: {planned.problem}", hint="nothing was applied")
     variables.check_repeatable(run, planned.variables)
@@ -228,7 +251,9 @@ def _is_interrupted(stage: Stage) -> bool:
     return False
 
 
-def _ask(stage: Stage) -> approval.Answer:
+def _ask(stage: Stage) -> Answer:
+    from tfaudit.runs import approval
+
     run, screen, invocation = stage.run, stage.screen, stage.run.invocation
     run.world.step("ask")
     mode: planview.Mode = "destroy" if invocation.destroy else "refresh-only" if invocation.refresh_only else "normal"
@@ -250,6 +275,9 @@ def _end_before(
     stage: Stage, recorder: Recorder, planned: Planned, status: Status, ended: Ended, started: datetime
 ) -> int:
     """Record a run that ended before its apply. Nothing changed, so the engine's exit code stands in any case."""
+    from tfaudit.runs import summary
+    from tfaudit.runs.intents import write_plan
+
     try:
         write_plan(stage, recorder, planned, status=status, ended=ended, started=started)
     except LedgerError as error:
@@ -261,6 +289,11 @@ def _end_before(
 
 def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View) -> int:
     """Record the intent, apply, record the outcome."""
+    from tfaudit.runs import recovery, summary
+    from tfaudit.runs.applying import apply, not_started
+    from tfaudit.runs.intents import write_intent, write_outcome
+    from tfaudit.runs.liveness import Mark
+
     run = stage.run
     with Mark(run.config.spool, run.run_id) as mark:
         held_lock = run.invocation.plan_file is None and run.invocation.lock
@@ -289,4 +322,6 @@ def _failed(ended: Ended) -> Status:
 
 
 def _planned(planned: Planned) -> str:
+    from tfaudit.runs import summary
+
     return summary.planned(planned.plan.counts) if planned.plan else "no plan to look into"

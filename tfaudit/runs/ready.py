@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tfaudit.errors import TfauditError
-from tfaudit.identity import environment, git, machine
-from tfaudit.identity.actor import Actor, combine
-from tfaudit.runs import location
-from tfaudit.runs.stack import stack_name, state_key
 
 if TYPE_CHECKING:
+    from tfaudit.identity.actor import Actor
     from tfaudit.identity.git import Repository
     from tfaudit.ledger.log import Ledger
     from tfaudit.runs.run import Run
@@ -60,10 +57,21 @@ class Background(Generic[T]):
         return self._value
 
 
+def preload() -> None:
+    """Import what a run needs after its plan, while the engine plans."""
+    import tfaudit.runs.applying
+    import tfaudit.runs.intents
+    import tfaudit.runs.planning
+    import tfaudit.runs.recovery  # noqa: F401 - to be found loaded by whoever imports it
+
+
 def get_ready(run: Run) -> Ready:
     """Return what the records need; raises :class:`LedgerError` or :class:`ConfigError` when there can be no record."""
     from tfaudit.engine import brand
+    from tfaudit.identity import environment, git, machine
+    from tfaudit.identity.actor import combine
     from tfaudit.runs.ledgers import open_ledger
+    from tfaudit.runs.stack import stack_name
 
     environ = run.world.environ
     repository = git.read(run.workdir.root, environ)
@@ -111,6 +119,9 @@ def _below(folder: Path, root: Path) -> str:
 
 
 def _state_key(run: Run, repository: Repository | None, stack: str, nonce: bytes) -> str | None:
+    from tfaudit.runs import location
+    from tfaudit.runs.stack import state_key
+
     backend = run.workdir.backend()
     kind = backend.type if backend else "local"
     state_path = run.workdir.state_path(run.invocation)

@@ -14,7 +14,7 @@ from tfaudit.engine.scratch import Scratch
 from tfaudit.engine.signals import Relay
 from tfaudit.engine.stdin import Input
 from tfaudit.plan.source import SourceScan, start_scan
-from tfaudit.runs.ready import Background, Ready, get_ready
+from tfaudit.runs.ready import Background, Ready, get_ready, preload
 from tfaudit.runs.run import Run
 
 
@@ -93,7 +93,13 @@ class Stage:
             stack=stack,
             stdin=stdin,
             screen=Screen.of(run),
-            ready=Background(lambda: get_ready(run)),
             scan=scan,
             scratch=stack.enter_context(Scratch("plan")),
+            ready=Background(lambda: _prepared(run)),
         )
+
+
+def _prepared(run: Run) -> Ready:
+    ready = get_ready(run)
+    preload()
+    return ready
