@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PENDING: Final = 60 * 60 * 1000
 """For how many milliseconds a staged record may wait for its commit."""
-_BATCH: Final = 1_000
+_BATCH: Final = 100
 KNOWN: Final = (ids.COMMITS, "tokens/", "cosignatures/", "probe/")
 """Prefixes beside ``records/``; commits are looked at elsewhere."""
 
