@@ -1,7 +1,7 @@
 """What came of a run that never said so: an intent without an outcome, closed by the next run or by ``recover``.
 
 Nobody saw the end, so nothing is claimed that the state does not show: a planned creation whose object the state now
-holds, and a planned deletion whose object it no longer holds, are applied; all else is unknown.
+holds untainted, and a planned deletion whose object it no longer holds, are applied; all else is unknown.
 """
 
 from __future__ import annotations
@@ -200,7 +200,8 @@ def _judge(outcome: Outcome, actions: tuple[str, ...], address: str, seen: Seen 
     if seen is None or outcome.deposed is not None:
         return outcome
     is_there = address in seen.addresses
-    applied = (actions == ("create",) and is_there) or (actions == ("delete",) and not is_there)
+    is_whole = is_there and address not in seen.tainted
+    applied = (actions == ("create",) and is_whole) or (actions == ("delete",) and not is_there)
     return replace(outcome, status="applied", inferred=True) if applied else outcome
 
 

@@ -51,11 +51,14 @@ class Seen:
     id: StateId
     addresses: frozenset[str]
     """Of every current object, with instance keys, as the plan spells them."""
+    tainted: frozenset[str]
+    """Those of them that were not wholly made."""
 
 
 class _Instance(msgspec.Struct):
     index_key: str | int | None = None
     deposed: str | None = None
+    status: str | None = None
 
 
 class _Resource(msgspec.Struct):
@@ -82,13 +85,17 @@ def seen(run: Run, relay: Relay) -> Seen | None:
         whole = msgspec.json.decode(data, type=_Whole) if data.strip() else _Whole()
     except (TfauditError, OSError, msgspec.MsgspecError, RecursionError):
         return None
-    addresses = (
-        _address(resource, instance)
+    found = [
+        (_address(resource, instance), instance.status)
         for resource in whole.resources
         for instance in resource.instances
         if instance.deposed is None
+    ]
+    return Seen(
+        id=StateId(lineage=whole.lineage, serial=whole.serial),
+        addresses=frozenset(address for address, _ in found),
+        tainted=frozenset(address for address, status in found if status == "tainted"),
     )
-    return Seen(id=StateId(lineage=whole.lineage, serial=whole.serial), addresses=frozenset(addresses))
 
 
 def _address(resource: _Resource, instance: _Instance) -> str:
