@@ -48,7 +48,7 @@ def looking(options: Options, looked: Looked) -> Iterator[View]:
 
     import msgspec
 
-    from tfaudit.export.index import forget
+    from tfaudit.export.indexfile import forget
     from tfaudit.export.view import View
     from tfaudit.ledger.ids import milliseconds
     from tfaudit.runs.ledgers import evidence_location, evidence_store, working_store

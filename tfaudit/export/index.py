@@ -3,22 +3,21 @@
 It covers the commits up to one whose number and SHA-256 it keeps; what came since is read when it is opened. Where the
 log no longer holds that very commit, or the file is not what it should be, it is built anew: losing it loses nothing.
 Runs never write it. Of what is disclosed it holds the actor alone, together with the disclosure's size: where that has
-changed the actor is asked for again, and an erasure may always call :func:`forget`.
+changed the actor is asked for again, and an erasure may always call :func:`indexfile.forget`.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import stat
-from contextlib import closing, suppress
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import InputError, VerificationError
-from tfaudit.export import addresses
+from tfaudit.export import addresses, indexfile
 from tfaudit.export.entries import PENDING, Row, fault, row, unreadable
+from tfaudit.export.indexfile import RECORDS
 from tfaudit.export.touched import touched
 from tfaudit.ledger import commit, head, ids
 from tfaudit.ledger.store import read
@@ -31,24 +30,8 @@ if TYPE_CHECKING:
     from tfaudit.ledger.reader import Reader
     from tfaudit.ledger.store import Store
 
-FILE: Final = "index/cache-v1.sqlite"
 _COLUMNS: Final = ", ".join(Row._fields)
 _MARKS: Final = ", ".join("?" for _ in Row._fields)
-_RECORDS: Final = """(
-    position INTEGER PRIMARY KEY, "commit" INTEGER, place TEXT, leaf BLOB, writer TEXT, record_id TEXT, kind TEXT,
-    run_id TEXT, time INTEGER, stack TEXT, intent TEXT, recovered INTEGER, plan_digest TEXT, actor_digest TEXT,
-    entry BLOB, kept_size INTEGER, kept_actor BLOB)"""
-_SCHEMA: Final = f"""
-CREATE TABLE meta (ledger TEXT, number INTEGER, digest TEXT, touched INTEGER);
-CREATE TABLE records {_RECORDS};
-CREATE INDEX by_id ON records (record_id);
-CREATE INDEX by_run ON records (run_id);
-CREATE INDEX by_intent ON records (intent) WHERE intent IS NOT NULL;
-CREATE INDEX by_plan ON records (plan_digest) WHERE plan_digest IS NOT NULL;
-CREATE TABLE problems (position INTEGER PRIMARY KEY, problem TEXT);
-CREATE TABLE bases (id INTEGER PRIMARY KEY, base TEXT UNIQUE);
-CREATE TABLE touches (base INTEGER, position INTEGER, PRIMARY KEY (base, position)) WITHOUT ROWID;
-"""
 
 
 class Index:
@@ -58,7 +41,7 @@ class Index:
         self._database = database
         self._evidence = evidence
         self._reader = reader
-        database.execute(f"CREATE TEMP TABLE pending {_RECORDS}")
+        database.execute(f"CREATE TEMP TABLE pending {RECORDS}")
         database.execute("CREATE TEMP TABLE pending_touches (base TEXT, position INTEGER)")
 
     def close(self) -> None:
@@ -240,7 +223,7 @@ def open_index(folder: Path | None, *, evidence: Store, reader: Reader) -> Index
     """
     if folder is not None:
         for _ in range(2):
-            database = _open_file(folder)
+            database = indexfile.open_file(folder)
             if database is None:
                 break
             try:
@@ -253,62 +236,9 @@ def open_index(folder: Path | None, *, evidence: Store, reader: Reader) -> Index
             except sqlite3.DatabaseError:
                 # Not a database, or a damaged one: once more from nothing.
                 database.close()
-                forget(folder)
+                indexfile.forget(folder)
             else:
                 return index
-    # An unnamed file of SQLite's own: it spills to the disk where the log is large, and is gone with the process.
-    database = sqlite3.connect("", isolation_level=None)
-    database.executescript(_SCHEMA)
-    index = Index(database, evidence=evidence, reader=reader)
+    index = Index(indexfile.temporary(), evidence=evidence, reader=reader)
     index.extend()
     return index
-
-
-def known(folder: Path | None) -> int | None:
-    """Return up to which commit a kept index reaches; None where there is none."""
-    database = _open_file(folder, create=False) if folder is not None else None
-    if database is None:
-        return None
-    with closing(database), suppress(sqlite3.DatabaseError):
-        kept = database.execute("SELECT number FROM meta").fetchone()
-        return int(kept[0]) if kept else None
-    return None
-
-
-def forget(folder: Path) -> None:
-    """Remove the kept index: after an erasure nothing of what was disclosed may stay in it."""
-    for name in (FILE, f"{FILE}-journal"):
-        with suppress(OSError):
-            (folder / name).unlink()
-
-
-def _open_file(folder: Path, *, create: bool = True) -> sqlite3.Connection | None:
-    path = folder / FILE
-    if not _is_ours(folder, path, create=create):
-        return None
-    try:
-        database = sqlite3.connect(path, timeout=5, isolation_level=None)
-        # What is overwritten must be gone: an actor whose disclosure was erased.
-        database.execute("PRAGMA secure_delete = ON")
-        if database.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-            database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-    except sqlite3.OperationalError:
-        return None
-    except sqlite3.DatabaseError:
-        forget(folder)
-        return None
-    return database
-
-
-def _is_ours(folder: Path, path: Path, *, create: bool) -> bool:
-    """Tell whether the file is there and nobody else can write it, made now where it is wanted: mode 0600."""
-    try:
-        if create and folder.is_dir():
-            path.parent.mkdir(mode=0o700, exist_ok=True)
-            with suppress(FileExistsError):
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-        found = path.lstat()
-    except OSError:
-        return False
-    ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
-    return ours and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)

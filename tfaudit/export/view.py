@@ -11,32 +11,31 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from tfaudit.errors import InputError, LedgerError, VerificationError
+from tfaudit.errors import InputError, VerificationError
 from tfaudit.export import disclosed, entries
 from tfaudit.export.changes import Source, change_events, every, other_events
 from tfaudit.export.entries import PENDING, Row
-from tfaudit.export.index import Index, known, open_index
+from tfaudit.export.index import Index, open_index
+from tfaudit.export.indexfile import known
+from tfaudit.export.pending import pending, spooled_reader
 from tfaudit.export.touched import touched
-from tfaudit.ledger import adopt, ids, record
+from tfaudit.ledger import ids
 from tfaudit.ledger.reader import Reader
-from tfaudit.ledger.store import read
-from tfaudit.signing.envelope import MAX_ENVELOPE
 
 if TYPE_CHECKING:
     from tfaudit.events.native import Event
     from tfaudit.export.changes import Chooser
-    from tfaudit.ledger.store import Entry, Store, Working
+    from tfaudit.ledger.store import Store, Working
 
 _FEW: Final = 500
 """For up to so many entries their disclosures are looked at one by one."""
-_MAX_STAGED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +102,7 @@ class View:
         self._on_catch_up = on_catch_up
         self._catch_up = catch_up
         self._index: Index | None = None
-        self._spooled: Reader | None = None
-        if spool is not None:
-            self._spooled = Reader(
-                evidence=_SpooledRecords(spool), working=working, genesis=reader.genesis, state=reader.state
-            )
+        self._spooled = spooled_reader(spool, reader, working) if spool is not None else None
 
     @classmethod
     def open(
@@ -143,6 +138,10 @@ class View:
             on_catch_up=on_catch_up,
             catch_up=catch_up,
         )
+
+    @cached_property
+    def _pending(self) -> tuple[Row, ...]:
+        return pending(self._evidence, self._spool, self.reader, time=self._time)
 
     def close(self) -> None:
         """Close the index."""
@@ -182,7 +181,7 @@ class View:
 
     def _opened(self, folder: Path | None) -> Index:
         index = open_index(folder, evidence=self._evidence, reader=self.reader)
-        for row in self._pending():
+        for row in self._pending:
             bases: set[str] = set()
             try:
                 bases = touched(row, self.source(row).reader) if row.kind in ("plan", "intent") else bases
@@ -226,7 +225,7 @@ class View:
             yield entries.entry(row, actor=self.actor(row), closed_by=closing.record_id if closing else None)
 
     def _rows_from_the_end(self) -> Iterator[Row]:
-        yield from reversed(self._pending())
+        yield from reversed(self._pending)
         for found in self.reader.newest_first():
             try:
                 yield entries.row(
@@ -332,65 +331,8 @@ class View:
             return Source(row=row, reader=self._spooled, working=self._spool)
         return Source(row=row, reader=self.reader, working=self._working)
 
-    # --- what no commit holds -----------------------------------------------------------------------------------------
-
-    def _pending(self) -> list[Row]:
-        """Return the records that are staged or spooled, in the order of their ids."""
-        found: dict[str, Row] = {}
-        for staged in adopt.staged(self._evidence, self.reader.state, time=self._time, limit=_MAX_STAGED):
-            row = self._read_pending(self._evidence, staged.key, "staged")
-            # What no accepted key signed will never come into the log.
-            if row is not None:
-                found[row.record_id] = row
-        if self._spool is not None:
-            with suppress(LedgerError):
-                # Another user's spool can't be looked into, and need not be.
-                for entry in self._spool.list("records/"):
-                    row = self._read_pending(self._spool, entry.key, "spool")
-                    if row is not None and row.record_id not in found and not self._is_held(row):
-                        found[row.record_id] = row
-        ordered = sorted(found.values(), key=lambda row: row.record_id)
-        return [row._replace(position=PENDING + rank) for rank, row in enumerate(ordered)]
-
-    def _read_pending(self, store: Store, key: str, place: str) -> Row | None:
-        line = (read(store, key, limit=MAX_ENVELOPE + 2) or b"").partition(b"\n")
-        try:
-            found = record.parse(line[0]) if line[1] else None
-        except InputError:
-            return None
-        if found is None or found.origin != self.reader.origin:
-            return None
-        if found.signed_under(self.reader.state.keys) is not True:
-            return None
-        row = entries.row(found, position=PENDING, commit=-1, place=place)
-        return row if key.endswith(f"{row.record_id}.jsonl") else None
-
-    def _is_held(self, row: Row) -> bool:
-        """Tell whether the log holds a spooled record already: its sender was killed before it forgot it."""
-        stream = self._evidence.open(row.line.key, limit=0)
-        if stream is None:
-            return False
-        stream.close()
-        return self.reader.find(row.record_id) is not None
-
 
 @lru_cache(maxsize=1024)
 def _decoded(text: bytes) -> object:
     """Return the value of a JSON text; most records are of the same few actors."""
     return msgspec.json.decode(text)
-
-
-class _SpooledRecords:
-    """A spool as an evidence store: a record's key there is its id alone."""
-
-    def __init__(self, spool: Store) -> None:
-        self._spool = spool
-
-    def open(self, key: str, *, limit: int | None = None, settled: bool = False) -> BinaryIO | None:
-        return self._spool.open(f"records/{key.rpartition('/')[2]}", limit=limit, settled=settled)
-
-    def list(self, prefix: str, *, after: str = "", shallow: bool = False) -> Iterator[Entry]:
-        return self._spool.list(prefix, after=after, shallow=shallow)
-
-    def create(self, key: str, head: bytes, tail: BinaryIO | None = None) -> bool:
-        return self._spool.create(key, head, tail)
