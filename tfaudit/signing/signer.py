@@ -74,18 +74,23 @@ def open_signer(uri: str, *, base: Path) -> Signer:
 
 def _open_file(path_text: str, base: Path) -> Signer:
     path = base / path_text
+    return _load(read_key_file(path), path)
+
+
+def read_key_file(path: Path) -> bytes:
+    """Return the bytes of a private key's file; :class:`ConfigError` unless it is one that nobody else may read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise ConfigError(f"can't open the key file {path}: {error.strerror}", hint="run `tfaudit setup`") from error
     try:
         _check_private(os.fstat(descriptor), path)
-        pem = os.read(descriptor, MAX_KEY_FILE + 1)
+        content = os.read(descriptor, MAX_KEY_FILE + 1)
     finally:
         os.close(descriptor)
-    if len(pem) > MAX_KEY_FILE:
+    if len(content) > MAX_KEY_FILE:
         raise ConfigError(f"key file {path} is too large to be a key")
-    return _load(pem, path)
+    return content
 
 
 def _check_private(status: os.stat_result, path: Path) -> None:
@@ -150,5 +155,21 @@ def _generate(
         raise ConfigError("this version of package cryptography has no ML-DSA", hint="upgrade it") from error
 
 
-SIGNERS: Final[Mapping[str, Callable[[str, Path], Signer]]] = {"file": _open_file}
+def _open_kms(key: str, base: Path) -> Signer:
+    from tfaudit.signing.awskms import open_kms
+
+    return open_kms(key, base)
+
+
+def _open_ssh(name: str, base: Path) -> Signer:
+    from tfaudit.signing.ssh import open_ssh
+
+    return open_ssh(name, base)
+
+
+SIGNERS: Final[Mapping[str, Callable[[str, Path], Signer]]] = {
+    "file": _open_file,
+    "awskms": _open_kms,
+    "ssh": _open_ssh,
+}
 """URI scheme to constructor; the constructor takes what follows the colon and the folder of relative paths."""
