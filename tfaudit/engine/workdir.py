@@ -55,6 +55,11 @@ class _StateFile(msgspec.Struct):
     lineage: str = ""
 
 
+# Made at import: msgspec lays a Struct's fields out when it is first decoded, and two threads that both do so crash.
+_backend_file: Final = msgspec.json.Decoder(_BackendFile)
+_state_file: Final = msgspec.json.Decoder(_StateFile)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workdir:
     """The directory that the engine works in."""
@@ -83,7 +88,7 @@ class Workdir:
         if not data:
             return None
         try:
-            stored = msgspec.json.decode(data, type=_BackendFile)
+            stored = _backend_file.decode(data)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise InputError(f"{path} is not what init writes: {error}") from error
         part = stored.backend or stored.state_store
@@ -135,7 +140,7 @@ def parse_state_id(data: bytes, *, what: str) -> StateId | None:
     if not data.strip():
         return None
     try:
-        state = msgspec.json.decode(data, type=_StateFile)
+        state = _state_file.decode(data)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise InputError(f"{what} is no state file: {error}") from error
     return StateId(lineage=state.lineage, serial=state.serial)

@@ -75,6 +75,9 @@ class _Whole(msgspec.Struct):
     resources: list[_Resource] = []
 
 
+_whole: Final = msgspec.json.Decoder(_Whole)
+
+
 def seen(run: Run, relay: Relay) -> Seen | None:
     """Return what the state holds now; None where it can't be read. No value of it is looked at."""
     try:
@@ -82,7 +85,7 @@ def seen(run: Run, relay: Relay) -> Seen | None:
         data = path.read_bytes() if path is not None and path.is_file() else b""
         if path is None:
             data = _pull(run, relay)
-        whole = msgspec.json.decode(data, type=_Whole) if data.strip() else _Whole()
+        whole = _whole.decode(data) if data.strip() else _Whole()
     except (TfauditError, OSError, msgspec.MsgspecError, RecursionError):
         return None
     found = [
