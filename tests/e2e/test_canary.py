@@ -13,7 +13,7 @@ import pytest
 import stateserver
 import support
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("canary")]
 
 _CONFIGURATION = r"""
 terraform {

@@ -9,7 +9,7 @@ import pytest
 
 from tfaudit import schema
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("formats")]
 
 _CONFIGURATION = """
 variable "step" {{
