@@ -1,6 +1,6 @@
 """``make bench``: every promised speed, measured in one run, as a Markdown table.
 
-``python bench/run.py [wrapping|appending|planning|verifying|reading ...] [-o FILE]``
+``python bench/run.py [wrapping|appending|planning|verifying|verify_speed|read_speed ...] [-o FILE]``
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness import Row, machine, table
 
-GROUPS = ("wrapping", "appending", "planning", "verifying", "reading")
+GROUPS = ("wrapping", "appending", "planning", "verifying", "verify_speed", "read_speed")
 """Modules here with a function ``rows() -> Iterator[Row]``."""
 
 
