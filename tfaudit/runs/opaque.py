@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tfaudit.engine import process
 from tfaudit.engine.argv import Role, typed_call
 from tfaudit.engine.signals import Interrupted
-from tfaudit.errors import ConfigError, InputError, LedgerError
+from tfaudit.errors import LedgerError, TfauditError
 from tfaudit.plan.planfile import read_plan_file
 from tfaudit.runs import facts, planning, recovery, state, summary
 from tfaudit.runs.liveness import Mark
@@ -46,7 +46,7 @@ def plan(run: Run, relay: Relay) -> int:
         if bookmark is not None:
             own["remote"] = bookmark
         recorder.write("plan", own)
-    except (LedgerError, ConfigError, InputError) as error:
+    except TfauditError as error:
         run.world.say(f"this plan is not recorded: {error}")
     else:
         summary.tell(run, recorder, "a remote plan, not looked into", "planned")

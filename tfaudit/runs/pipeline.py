@@ -90,7 +90,7 @@ def _plan(stage: Stage) -> int:
     ended = _show_plan(stage)
     try:
         _record_plan(stage, ended, started)
-    except (LedgerError, ConfigError, InputError) as error:
+    except TfauditError as error:
         run.world.say(f"this plan is not recorded: {error}")
     return ended.code
 
@@ -280,7 +280,7 @@ def _end_before(
 
     try:
         write_plan(stage, recorder, planned, status=status, ended=ended, started=started)
-    except LedgerError as error:
+    except TfauditError as error:
         stage.run.world.say(f"this run is not recorded: {error}")
     else:
         summary.tell(stage.run, recorder, _planned(planned), status)
