@@ -19,17 +19,47 @@ from tfaudit.errors import ConfigError
 FILE_NAME: Final = "tfaudit.toml"
 MAX_FILE_BYTES: Final = 1_000_000
 OnLedgerFailure = Literal["stop", "spool"]
+LockMode = Literal["GOVERNANCE", "COMPLIANCE"]
+PROFILE_DAYS: Final[Mapping[str, int]] = {"soc2": 731, "pci": 731, "hipaa": 2192, "sox": 2557, "sec17a4": 2192}
+"""Two, two, six, seven and six years, with as many leap days as may fall into them."""
+MAX_DAYS: Final = 36_500
 
 _TOP: Final = ("ledger", "working", "stack", "writer", "on_ledger_failure", "genesis")
 _TABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "signer": ("record", "log", "second"),
     "capture": ("redact", "keep"),
     "audit": ("reads",),
+    "s3": ("endpoint_url", "region", "profile", "kms_key_id"),
+    "retention": ("profile", "days", "mode"),
 }
 # A table that a later version enforces must stop this one: a gate that is written down but not kept is worse than none.
-_RESERVED: Final = ("gate", "identity", "identities", "policy", "retention", "s3", "delivery", "sink", "alert")
+_RESERVED: Final = ("gate", "identity", "identities", "policy", "delivery", "sink", "alert")
 _WRITER: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _GENESIS: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class S3Settings:
+    """What is set for S3 beside the ordinary AWS configuration, which holds where a setting is None."""
+
+    endpoint_url: str | None = None
+    region: str | None = None
+    profile: str | None = None
+    kms_key_id: str | None = None
+    """The KMS key that objects are encrypted with; None: as the bucket says."""
+
+
+NO_S3_SETTINGS: Final = S3Settings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How objects of the evidence store are locked as they are created."""
+
+    mode: LockMode
+    days: int
+    profile: str | None = None
+    """The rule that the days come from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +74,8 @@ class Config:
     """Absolute folder path or ``s3://bucket/prefix`` of the evidence store; None when nothing is set up."""
     working: str
     """The working store: disclosures and derived files."""
+    default_working: str
+    """Where that is when nothing names it: a folder of this machine."""
     spool: Path
     """Where signed records wait when the ledger can't be reached; always a folder."""
     stack: str | None
@@ -66,6 +98,9 @@ class Config:
     """Patterns exempt from the default name patterns; never from the engine's own marks."""
     audit_reads: bool
     """Whether commands that read secrets leave an ``access`` record."""
+    s3: S3Settings = NO_S3_SETTINGS
+    retention: Retention | None = None
+    """None: as the bucket's default says."""
 
 
 def find_file(start: Path) -> Path | None:
@@ -103,6 +138,7 @@ def load(
     # A ledger named on the command line or in the environment is meant from where one stands, the file's from the file.
     ledger_base = cwd if ledger or environ.get("TFAUDIT_LEDGER") else root
     working_base = cwd if working or environ.get("TFAUDIT_WORKING") else root
+    default_working = str(root / ".tfaudit/working")
     failure = text.top("on_ledger_failure") or "stop"
     if failure not in ("stop", "spool"):
         raise ConfigError(f'on_ledger_failure in {where} is "{failure}"', hint='it is "stop" or "spool"')
@@ -116,7 +152,8 @@ def load(
         file=file,
         root=root,
         ledger=_location(chosen_ledger, ledger_base) if chosen_ledger else None,
-        working=_location(chosen_working, working_base) if chosen_working else str(root / ".tfaudit/working"),
+        working=_location(chosen_working, working_base) if chosen_working else default_working,
+        default_working=default_working,
         spool=Path(_location(environ.get("TFAUDIT_SPOOL") or str(root / ".tfaudit/spool"), cwd)),
         stack=text.top("stack"),
         writer=writer,
@@ -128,6 +165,40 @@ def load(
         redact=text.patterns("capture", "redact"),
         keep=text.patterns("capture", "keep"),
         audit_reads=text.flag("audit", "reads"),
+        s3=S3Settings(**{key: text.nested("s3", key) for key in _TABLES["s3"]}),
+        retention=retention_rule(
+            text.nested("retention", "profile"),
+            text.number("retention", "days", most=MAX_DAYS),
+            text.nested("retention", "mode"),
+            where=where,
+        ),
+    )
+
+
+def retention_rule(profile: str | None, days: int | None, mode: str | None, *, where: str) -> Retention | None:
+    """Return the retention that a profile or a number of days asks for, None where neither is given.
+
+    ``where`` says in a :class:`ConfigError` who asks.
+    """
+    if mode not in (None, "GOVERNANCE", "COMPLIANCE"):
+        raise ConfigError(f'retention.mode in {where} is "{mode}"', hint='it is "GOVERNANCE" or "COMPLIANCE"')
+    if profile is not None and profile not in PROFILE_DAYS:
+        raise ConfigError(f'retention.profile in {where} is "{profile}"', hint=f"one of {', '.join(PROFILE_DAYS)}")
+    if profile is None and days is None:
+        if mode is not None:
+            raise ConfigError(f"retention.mode in {where} stands alone", hint="give a profile or days as well")
+        return None
+    if profile is not None and days is not None:
+        raise ConfigError(f"retention in {where} has both a profile and days", hint="give one of them")
+    if profile == "sec17a4" and mode != "COMPLIANCE":
+        raise ConfigError(
+            f'retention.profile = "sec17a4" in {where} needs a lock that nobody can lift',
+            hint='set retention.mode = "COMPLIANCE"',
+        )
+    return Retention(
+        mode=cast(LockMode, mode or "GOVERNANCE"),
+        days=days if days is not None else PROFILE_DAYS[profile or ""],
+        profile=profile,
     )
 
 
@@ -165,6 +236,17 @@ class _Texts:
             return False
         if not isinstance(value, bool):
             raise ConfigError(f"{table}.{key} in {self._where} is not true or false")
+        return value
+
+    def number(self, table: str, key: str, *, most: int) -> int | None:
+        name = f"TFAUDIT_{table.upper()}_{key.upper()}"
+        text = self._environ.get(name)
+        where = name if text else f"{table}.{key} in {self._where}"
+        value = self._member(table, key) if not text else int(text) if re.fullmatch(r"[0-9]{1,9}", text) else text
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
+            raise ConfigError(f"{where} is not a number from 1 to {most}")
         return value
 
     def _member(self, table: str, key: str) -> object:

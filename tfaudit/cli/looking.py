@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -51,18 +50,17 @@ def looking(options: Options, looked: Looked) -> Iterator[View]:
     from tfaudit.export.indexfile import forget
     from tfaudit.export.view import View
     from tfaudit.ledger.ids import milliseconds
-    from tfaudit.runs.ledgers import evidence_location, evidence_store, working_store
+    from tfaudit.runs.ledgers import evidence_of, index_folder, working_of, working_store
 
     world = this_world()
     config = this_config(options, world)
-    working = config.working
-    folder = None if "://" in working else Path(working)
+    folder = index_folder(config, world.environ)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that can't show a letter gets its number.
         sys.stdout.reconfigure(errors="backslashreplace")
     view = View.open(
-        evidence=evidence_store(evidence_location(config)),
-        working=working_store(working),
+        evidence=evidence_of(config),
+        working=working_of(config),
         # Path.is_dir would raise where the folders above are closed to us.
         spool=working_store(str(config.spool)) if os.path.isdir(config.spool) else None,  # noqa: PTH112
         genesis_digest=config.genesis,

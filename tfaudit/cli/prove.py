@@ -34,14 +34,14 @@ def command(options: Options, event_id: str, output: str, reveal: tuple[str, ...
     """
     from tfaudit.export import proof, proofmaking
     from tfaudit.export.whole import whole_file
-    from tfaudit.runs.ledgers import evidence_location, evidence_store, open_reader, working_store
+    from tfaudit.runs.ledgers import evidence_of, open_reader, working_of
 
     config = this_config(options, this_world())
     reader = open_reader(config)
     made = proofmaking.make(
         event_id,
-        evidence=evidence_store(evidence_location(config)),
-        working=working_store(config.working),
+        evidence=evidence_of(config),
+        working=working_of(config),
         reader=reader,
         reveal=tuple(pointer for pointer in reveal if not pointer.startswith(RECORD)),
         reveal_record=tuple(pointer.removeprefix(RECORD) for pointer in reveal if pointer.startswith(RECORD)),

@@ -37,15 +37,16 @@ def command(
     """
     from tfaudit.ledger import ids
     from tfaudit.ledger.verify import verify
-    from tfaudit.runs.ledgers import evidence_location, evidence_store, working_store
+    from tfaudit.runs.ledgers import evidence_of, store_clock, working_of
 
     world = this_world()
     config = this_config(options, world)
     kept, known = _checkpoint(checkpoint, "--checkpoint"), _checkpoint(since, "--since")
+    evidence = evidence_of(config)
     report = verify(
-        evidence_store(evidence_location(config)),
-        working_store(config.working),
-        now=ids.milliseconds(world.clock()),
+        evidence,
+        working_of(config),
+        now=ids.milliseconds(store_clock(evidence, world.clock)()),
         anchor=anchor_digest(genesis) or config.genesis,
         kept=kept,
         since=known,

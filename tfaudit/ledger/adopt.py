@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from tfaudit.errors import ConfigError, InputError, LedgerError, VerificationError
 from tfaudit.ledger import commit, ids, live, record
 from tfaudit.ledger.commit import RecordLine, Stray
-from tfaudit.ledger.store import read
+from tfaudit.ledger.store import fetch, read
 from tfaudit.signing.envelope import MAX_ENVELOPE
 
 if TYPE_CHECKING:
@@ -118,14 +118,14 @@ def examine(store: Store, state: State, found: Iterable[Staged], *, own: tuple[R
 
     ``own`` is its line in the commit and its line 1; it is adopted whatever else is found.
     """
+    found = [one for one in found if own is None or one.key != own[0].key]
+    fetch(store, [one.key for one in found], limit=MAX_ENVELOPE + 1)
     held = {*state.held}
     records: dict[str, tuple[RecordLine, bytes]] = {}
     strays: list[Stray] = []
     if own is not None:
         records[own[0].record_id] = own
     for one in found:
-        if own is not None and one.key == own[0].key:
-            continue
         content = _content(store, one)
         if content is None:
             continue
@@ -166,7 +166,7 @@ def check_own(state: State, line: RecordLine, first: bytes) -> None:
     if adoptable(state, Staged(writer=line.writer, record_id=line.record_id), first + b"\n") != line:
         raise ConfigError(
             f"this ledger does not accept the {line.kind} record {line.record_id}",
-            hint="its key may be another ledger's or no longer accepted: `tfaudit keys list` shows those in force",
+            hint="its key may be no longer accepted, or not for this stack: `tfaudit keys list` shows those in force",
         )
 
 

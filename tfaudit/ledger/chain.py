@@ -41,11 +41,14 @@ def last_of_state(evidence: Store, working: Working, state: State, key: str) -> 
 
     Raises :class:`VerificationError` where a commit is missing or altered, :class:`LedgerError` when the store failed.
     """
-    snapshot = _read(working)
+    snapshot: _Snapshot | None = None
     found: dict[str, list[str]] = {}
     walked = 0
     for number, raw in head.back_from(evidence, state.number, state.digest):
-        if number == snapshot.number and sha256(raw).hexdigest() == snapshot.digest:
+        if walked and snapshot is None:
+            # Mostly the very last commit is this state's; only then nothing more is read.
+            snapshot = _read(working)
+        if snapshot is not None and number == snapshot.number and sha256(raw).hexdigest() == snapshot.digest:
             found = {**snapshot.last, **found}
             break
         for line in reversed(commit.skim(raw)[2]):

@@ -10,7 +10,7 @@ from tfaudit import canonical
 from tfaudit.errors import InputError, LedgerError, VerificationError
 from tfaudit.ledger import checkpoint, commit, ids, live
 from tfaudit.ledger.live import Live
-from tfaudit.ledger.store import read
+from tfaudit.ledger.store import fetch, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,21 +40,26 @@ class Head:
         """Start at one of the last commits, if one of them proves live from the one before it, else at genesis.
 
         ``hint`` is where the end was once, and only saves looking for it. What lies before the start is taken on trust:
-        each writer checks the transition it extends, ``verify`` checks all. Raises :class:`LedgerError` when the store
-        failed.
+        each writer checks the transition it extends, ``verify`` checks all. The head is then where the log ends. Raises
+        as :meth:`catch_up`.
         """
+        if hint is not None and hint > 0 and self._start_at(hint):
+            return
         last = self._last_filled(hint if hint is not None and hint >= 0 and self._filled(hint) else -1)
         for number in range(last, max(last - NEAR, 0), -1):
             if self._start_at(number):
                 return
+        self.catch_up()
 
     def _start_at(self, number: int) -> bool:
+        """Start at a commit and go on to the end, unless that is far or the commit proves void."""
         try:
             self._start_before(number)
         except (InputError, VerificationError):
             self._restart()
             return False
-        if any(found.number >= number for found in self.catch_up()):
+        found = self._walk(2 * NEAR)
+        if found is not None and any(one.number >= number for one in found):
             return True
         self._restart()
         return False
@@ -91,17 +96,28 @@ class Head:
         Raises :class:`LedgerError` when the store failed, when the head that was known is gone, or for a format version
         that this code does not know.
         """
+        return self._walk(None) or []
+
+    def _walk(self, limit: int | None) -> list[Live] | None:
+        """Catch up; None where the end is not reached within ``limit`` slots."""
+        # The slot after the head first: a store that looks there sees the head as well.
+        raw = self._slot()
         self._check_known()
         found: list[Live] = []
-        while True:
-            raw = read(self._evidence, ids.commit_key(self.next), limit=commit.MAX_COMMIT + 1, settled=True)
-            if raw is None:
-                return found
+        last = None if limit is None else self.next + limit
+        while raw is not None:
+            if self.next == last:
+                return None
             judged = live.judge(self.state, self.next, raw)
             if isinstance(judged, Live):
                 self.state = judged.state
                 found.append(judged)
             self.next += 1
+            raw = self._slot()
+        return found
+
+    def _slot(self) -> bytes | None:
+        return read(self._evidence, ids.commit_key(self.next), limit=commit.MAX_COMMIT + 1, settled=True)
 
     def extend(self, judged: Live) -> None:
         """Take a commit that was just created at :attr:`next` for the new head."""
@@ -182,7 +198,14 @@ def back_from(evidence: Store, number: int, digest: str) -> Iterator[tuple[int, 
     Raises :class:`VerificationError` where bytes are missing or altered, :class:`LedgerError` when the store failed.
     """
     here: tuple[int, str] | None = (number, digest) if number >= 0 else None
+    ahead, step = number, 2
     while here is not None:
+        if here[0] < ahead:
+            # More and more at once, for a store where each read takes a while.
+            step = min(step * 2, NEAR)
+            ahead = here[0] - step + 1
+            keys = [ids.commit_key(each) for each in range(max(ahead, 0), here[0] + 1)]
+            fetch(evidence, keys, limit=commit.MAX_COMMIT + 1)
         raw = read(evidence, ids.commit_key(here[0]), limit=commit.MAX_COMMIT + 1)
         if raw is None or sha256(raw).hexdigest() != here[1]:
             raise VerificationError(f"commit {here[0]} is missing or altered", hint="run `tfaudit verify`")

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from tfaudit.ledger.genesis import Genesis
     from tfaudit.ledger.ids import Clock
     from tfaudit.ledger.keyset import KeySet
-    from tfaudit.ledger.live import Live
     from tfaudit.ledger.reader import Reader
     from tfaudit.ledger.store import Store, Working
     from tfaudit.signing.signer import Signer
@@ -277,13 +276,14 @@ class Ledger:
             raise ConfigError("only a holder of the log's key can commit", hint="set [signer] log in tfaudit.toml")
         return self._sender.committer
 
-    def _reach(self) -> list[Live]:
-        """Bring the head up to date and return the commits that came since; the store must hold this very ledger."""
+    def _reach(self) -> None:
+        """Bring the head up to date; the store must hold this very ledger."""
         place.must_be_in_place(self._evidence, self.genesis)
         if not self._started:
             self._head.start_near_end(head.read_hint(self._working))
             self._started = True
-        return self._head.catch_up()
+            return
+        self._head.catch_up()
 
     def _seal(
         self, draft: Draft, facts: Mapping[str, object], subjects: Sequence[tuple[str, str]], signer: Signer

@@ -64,7 +64,6 @@ class Reader:
         start = place.find_genesis(evidence, anchor=genesis_digest)
         end = Head(evidence, start)
         end.start_near_end(head.read_hint(working))
-        end.catch_up()
         return cls(evidence=evidence, working=working, genesis=start, state=end.state)
 
     @property

@@ -6,10 +6,12 @@ Keys are relative paths with ``/``. An object appears whole or not at all. A fol
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from tfaudit.ledger.ids import Clock
 
 
 class Entry(NamedTuple):
@@ -18,6 +20,14 @@ class Entry(NamedTuple):
     key: str
     size: int | None
     """Bytes; None for what can't be opened: a folder of a shallow listing, a symlink, a socket."""
+
+
+class Location(NamedTuple):
+    """Where an object lies in a store that keeps versions; both are None where it does not."""
+
+    version_id: str | None
+    retain_until: int | None
+    """When its lock ends, milliseconds since the epoch."""
 
 
 class Store(Protocol):
@@ -64,6 +74,42 @@ class Working(Store, Protocol):
 
     def remove(self, key: str) -> None:
         """Remove the object if it is there; raises :class:`LedgerError` when the store failed."""
+
+
+@runtime_checkable
+class Fetching(Protocol):
+    """A store where each read takes a while, and many at once take no longer."""
+
+    def fetch(self, keys: Sequence[str], *, limit: int) -> None:
+        """Read the first ``limit`` bytes of these objects ahead, so that opening them soon takes no time.
+
+        What can't be read is left for :meth:`Store.open` to tell. Raises :class:`LedgerError` when the store failed.
+        """
+
+
+@runtime_checkable
+class Located(Protocol):
+    """A store that keeps versions and locks them."""
+
+    def locate(self, keys: Sequence[str]) -> tuple[Location, ...]:
+        """Return where each object lies; raises :class:`LedgerError` when the store failed."""
+
+    def written(self, key: str) -> Location | None:
+        """Return where an object lies that this process has created; None for any other. Asks nobody."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A store with a clock of its own."""
+
+    def clock(self, local: Clock) -> Clock:
+        """Return this machine's clock, put right by what the store has told of its time so far and will tell."""
+
+
+def fetch(store: Store, keys: Sequence[str], *, limit: int) -> None:
+    """Read objects ahead where that saves time; errors as :meth:`Fetching.fetch`."""
+    if isinstance(store, Fetching):
+        store.fetch(keys, limit=limit)
 
 
 def read(store: Store, key: str, *, limit: int, settled: bool = False) -> bytes | None:

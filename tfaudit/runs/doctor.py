@@ -71,9 +71,12 @@ def examine(config: Config, world: World) -> Iterator[Check]:
         yield from _guarded("signals", lambda: _signals(world.environ))
     yield from _guarded("stack", lambda: _stack(config, world))
     if config.ledger is not None:
-        yield from _guarded("keys", lambda: _keys(config, world))
-        yield from _guarded("ledger", lambda: _ledger(config, world))
-        yield from _guarded("clock", lambda: _clock(config, world))
+        if config.ledger.startswith("s3://"):
+            yield from _bucket_checks(config, world)
+        else:
+            yield from _guarded("keys", lambda: _keys(config, world))
+            yield from _guarded("ledger", lambda: _ledger(config, world))
+            yield from _guarded("clock", lambda: _clock(config, world))
         yield from _guarded("spool", lambda: _spool(config, world))
         yield from _guarded("space", lambda: _space(config))
     yield Check(
@@ -81,6 +84,18 @@ def examine(config: Config, world: World) -> Iterator[Check]:
         result="ok",
         message="no gate is configured: changes are recorded, not held back",
     )
+
+
+def _bucket_checks(config: Config, world: World) -> Iterator[Check]:
+    from tfaudit.runs import s3_doctor
+
+    yield from _guarded("bucket", lambda: s3_doctor.bucket(config))
+    yield from _guarded("retention", lambda: s3_doctor.retention(config))
+    yield from _guarded("policy", lambda: s3_doctor.policy(config))
+    yield from _guarded("working", lambda: s3_doctor.working(config))
+    yield from _guarded("keys", lambda: _keys(config, world))
+    yield from _guarded("ledger", lambda: s3_doctor.ledger(config, world))
+    yield from _guarded("clock", lambda: s3_doctor.clock(config))
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Iterator[Check]:
@@ -220,11 +235,12 @@ def _keys(config: Config, world: World) -> Check:
 def _ledger(config: Config, world: World) -> Check:
     """Write, read back, and look at the head."""
     from tfaudit.ledger import ids
+    from tfaudit.ledger.folder import FolderStore
     from tfaudit.ledger.store import read
-    from tfaudit.runs.ledgers import evidence_location, evidence_store, open_reader
+    from tfaudit.runs.ledgers import evidence_location, open_reader
 
     reader = open_reader(config)
-    store = evidence_store(evidence_location(config))
+    store = FolderStore(Path(evidence_location(config)))
     key = f"probe/{ids.new_record_id(ids.milliseconds(world.clock()), world.entropy)}"
     content = world.entropy(32)
     if not store.create(key, content) or read(store, key, limit=64) != content:

@@ -2,49 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from tfaudit.config import NO_S3_SETTINGS, Retention, S3Settings
 from tfaudit.errors import ConfigError
 from tfaudit.runs.run import no_step
 
 EVIDENCE_MODE: Final = 0o444
 WORKING_MODE: Final = 0o600
+_S3: Final = "s3://"
 
 if TYPE_CHECKING:
     from tfaudit.config import Config
-    from tfaudit.ledger.folder import FolderStore
+    from tfaudit.ledger.ids import Clock
     from tfaudit.ledger.log import Ledger
     from tfaudit.ledger.reader import Reader
+    from tfaudit.ledger.store import Store, Working
     from tfaudit.runs.run import World
 
 
-def evidence_store(location: str, step: Callable[[str], None] = no_step) -> FolderStore:
-    """Return the evidence store at a folder's path or a URL; :class:`ConfigError` for a scheme that has none."""
-    return _STORES[_scheme(location)](location, step, EVIDENCE_MODE)
+def evidence_store(
+    location: str,
+    step: Callable[[str], None] = no_step,
+    *,
+    s3: S3Settings = NO_S3_SETTINGS,
+    retention: Retention | None = None,
+) -> Store:
+    """Return the evidence store in a folder or at an ``s3://`` URL; :class:`ConfigError` for what names neither.
 
+    In a bucket, objects are locked as ``retention`` says. Nothing is read or written yet.
+    """
+    if location.startswith(_S3):
+        from tfaudit.ledger.s3 import Bucket
+        from tfaudit.ledger.s3_evidence import EvidenceBucket
 
-def working_store(location: str) -> FolderStore:
-    """Return the working store, which holds values: only its owner may read it. Errors as :func:`evidence_store`."""
-    return _STORES[_scheme(location)](location, no_step, WORKING_MODE)
-
-
-def _scheme(location: str) -> str:
-    return location.partition("://")[0] if "://" in location else ""
-
-
-def _folder(location: str, step: Callable[[str], None], mode: int) -> FolderStore:
+        return EvidenceBucket(Bucket(location, s3), retention)
     from tfaudit.ledger.folder import FolderStore
 
-    return FolderStore(Path(location), step=step, mode=mode)
+    return FolderStore(_folder(location), step=step, mode=EVIDENCE_MODE)
 
 
-def _bucket(location: str, step: Callable[[str], None], mode: int) -> FolderStore:
-    raise ConfigError(f"{location}: this version of tfaudit keeps ledgers in folders only", hint="name a folder")
+def working_store(location: str, *, s3: S3Settings = NO_S3_SETTINGS) -> Working:
+    """Return the working store, which holds values: only its owner may read it. Errors as :func:`evidence_store`."""
+    if location.startswith(_S3):
+        from tfaudit.ledger.s3 import Bucket
+        from tfaudit.ledger.s3_working import WorkingBucket
+
+        return WorkingBucket(Bucket(location, s3))
+    from tfaudit.ledger.folder import FolderStore
+
+    return FolderStore(_folder(location), mode=WORKING_MODE)
 
 
-_STORES: Final[dict[str, Callable[[str, Callable[[str], None], int], FolderStore]]] = {"": _folder, "s3": _bucket}
+def evidence_of(config: Config, step: Callable[[str], None] = no_step) -> Store:
+    """Return the configured evidence store; :class:`ConfigError` where none is set up."""
+    return evidence_store(evidence_location(config), step, s3=config.s3, retention=config.retention)
+
+
+def working_of(config: Config) -> Working:
+    """Return the configured working store."""
+    return working_store(config.working, s3=config.s3)
+
+
+def index_folder(config: Config, environ: Mapping[str, str]) -> Path | None:
+    """Return the folder for the index of what was read: the working store's own, else one in this user's cache."""
+    if not config.working.startswith(_S3):
+        return _folder(config.working)
+    from tfaudit.engine.brand import default_cache
+
+    cache = default_cache(environ)
+    name = hashlib.sha256(f"{config.ledger}\n{config.working}\n{config.genesis}".encode()).hexdigest()[:32]
+    return cache.with_name("ledgers") / name if cache else None
+
+
+def store_clock(evidence: Store, local: Clock) -> Clock:
+    """Return the evidence store's own clock where it has one that tells more than this machine's."""
+    from tfaudit.ledger.store import Timed
+
+    return evidence.clock(local) if isinstance(evidence, Timed) else local
+
+
+def _folder(location: str) -> Path:
+    if "://" in location:
+        raise ConfigError(f"{location} is no place for a ledger", hint="name a folder, or s3://bucket/prefix")
+    return Path(location)
 
 
 def evidence_location(config: Config) -> str:
@@ -65,16 +109,22 @@ def open_ledger(config: Config, world: World) -> Ledger:
     from tfaudit.signing.signer import open_signer
 
     base = config.root
+    evidence = evidence_of(config, world.step)
+    if evidence_location(config).startswith(_S3) and config.working == config.default_working:
+        raise ConfigError(
+            "the ledger is in a bucket, and no working store is named for the disclosures",
+            hint='set working = "s3://another-bucket/prefix", or TFAUDIT_WORKING',
+        )
     return Ledger.open(
-        evidence=evidence_store(evidence_location(config), world.step),
-        working=working_store(config.working),
+        evidence=evidence,
+        working=working_of(config),
         spool=config.spool,
         signer=open_signer(config.signer_record, base=base),
         log_signer=open_signer(config.signer_log, base=base) if config.signer_log else None,
         second_log_signer=open_signer(config.signer_second, base=base) if config.signer_second else None,
         writer=config.writer or writer_name(world.environ),
         genesis_digest=config.genesis,
-        clock=world.clock,
+        clock=store_clock(evidence, world.clock),
         entropy=world.entropy,
         step=world.step,
     )
@@ -84,8 +134,4 @@ def open_reader(config: Config) -> Reader:
     """Return a reader of the configured ledger; it needs no key. Errors as :func:`open_ledger`."""
     from tfaudit.ledger.reader import Reader
 
-    return Reader.open(
-        evidence=evidence_store(evidence_location(config)),
-        working=working_store(config.working),
-        genesis_digest=config.genesis,
-    )
+    return Reader.open(evidence=evidence_of(config), working=working_of(config), genesis_digest=config.genesis)

@@ -15,9 +15,10 @@ from tfaudit.events.commitment import Disclosure, encode_value, encode_values
 from tfaudit.events.index import ChangeIndex
 from tfaudit.events.lines import LineWriter
 from tfaudit.ledger import ids
+from tfaudit.ledger.folder import FolderStore
 from tfaudit.plan.outcome import OutcomeTracker
 from tfaudit.runs import facts, liveness, planning, state
-from tfaudit.runs.ledgers import evidence_location, evidence_store, working_store
+from tfaudit.runs.ledgers import evidence_of, working_of
 from tfaudit.runs.ready import get_ready
 from tfaudit.runs.recording import Recorder
 
@@ -151,8 +152,9 @@ def recover(run: Run, relay: Relay, *, only: str | None, ask: Callable[[str, str
 def _tidy(run: Run) -> None:
     """Remove what killed writers left in the stores' temporary folders; no object is touched."""
     before = run.world.clock().timestamp() - TIDY_AFTER_SECONDS
-    for store in (evidence_store(evidence_location(run.config)), working_store(run.config.working)):
-        store.clean(before=before)
+    for store in (evidence_of(run.config), working_of(run.config)):
+        if isinstance(store, FolderStore):
+            store.clean(before=before)
 
 
 def _is_over(found: OpenRun, now: int, stack: str, ask: Callable[[str, str], bool] | None) -> bool:

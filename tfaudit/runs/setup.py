@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tfaudit.config import FILE_NAME
-from tfaudit.errors import ConfigError
+from tfaudit.config import FILE_NAME, NO_S3_SETTINGS, Retention, S3Settings
+from tfaudit.errors import ConfigError, LedgerError
 from tfaudit.identity import git
 
 if TYPE_CHECKING:
+    from tfaudit.ledger.store import Store
     from tfaudit.runs.run import World
     from tfaudit.signing.keys import Algorithm
 
@@ -38,6 +40,15 @@ class Plan:
     algorithm: Algorithm = "ed25519"
     post_quantum: bool = False
     """Whether checkpoints carry an ML-DSA-44 signature beside the first."""
+    s3: S3Settings = NO_S3_SETTINGS
+    """What the file will say of S3; None where the environment does."""
+    retention: Retention | None = None
+    create_buckets: bool = False
+
+    @property
+    def in_bucket(self) -> bool:
+        """Whether the ledger is to lie in a bucket."""
+        return self.ledger.startswith("s3://")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +56,8 @@ class Made:
     """What setup has made."""
 
     config_file: Path
-    ledger: Path
+    ledger: str
+    """The folder or the URL."""
     genesis: str
     """The trust anchor, ``sha256:…``."""
     origin: str
@@ -55,7 +67,15 @@ class Made:
 
 
 def propose(root: Path, world: World, *, ledger: str | None = None, working: str | None = None) -> Plan:
-    """Return what setup would make in ``root``: a folder ledger below it, named after the repository."""
+    """Return what setup would make in ``root``: a folder ledger below it, named after the repository.
+
+    Raises :class:`ConfigError` for a ledger in a bucket without a working store.
+    """
+    if ledger is not None and ledger.startswith("s3://") and working is None:
+        raise ConfigError(
+            "a ledger in a bucket needs a working store for the disclosures, which must stay erasable",
+            hint="--working s3://ANOTHER-BUCKET/PREFIX, a bucket without default retention",
+        )
     repository = git.read(root, world.environ)
     remote = repository.remote if repository else None
     name = _NOT_IN_ORIGIN.sub("-", remote or root.name).strip("-./") or "ledger"
@@ -79,6 +99,8 @@ def make(plan: Plan, world: World) -> Made:
     from tfaudit.ledger import ids
     from tfaudit.ledger.keyset import AcceptedSigner, KeySet
     from tfaudit.ledger.log import create_ledger
+    from tfaudit.ledger.store import read
+    from tfaudit.runs import bucketing
     from tfaudit.runs.ledgers import evidence_store
     from tfaudit.signing.note import NoteKey
     from tfaudit.signing.signer import create_key_file
@@ -86,11 +108,16 @@ def make(plan: Plan, world: World) -> Made:
     config_file = plan.root / FILE_NAME
     if config_file.exists():
         raise ConfigError(f"{config_file} is there already", hint="tfaudit doctor says whether it works")
-    if "://" in plan.ledger:
-        evidence_store(plan.ledger)
-    evidence = plan.root / plan.ledger
-    if (evidence / ids.GENESIS_KEY).exists():
-        raise ConfigError(f"there is a ledger in {evidence} already", hint=f"write a {FILE_NAME} that names it")
+    if plan.in_bucket:
+        location = plan.ledger
+        evidence: Store = bucketing.prepare(plan, world)
+    else:
+        location = str(plan.root / plan.ledger)
+        evidence = evidence_store(location)
+    with suppress(LedgerError):
+        # A folder that can't be read may not be there yet, or the first write will tell.
+        if read(evidence, ids.GENESIS_KEY, limit=1) is not None:
+            raise ConfigError(f"there is a ledger in {location} already", hint=f"write a {FILE_NAME} that names it")
     keys = plan.root / FOLDER / "keys"
     with ExitStack() as undo:
         _new_folder(plan.root / FOLDER, undo)
@@ -106,9 +133,10 @@ def make(plan: Plan, world: World) -> Made:
             log=tuple(NoteKey(name=plan.origin, public=signer.public) for signer in log_signers),
             signers=(AcceptedSigner(public=record_signer.public, writers=()),),
         )
-        _new_folder(evidence, undo)
+        if not plan.in_bucket:
+            _new_folder(Path(location), undo)
         genesis = create_ledger(
-            evidence_store(str(evidence)),
+            evidence,
             genesis_.create(
                 origin=plan.origin, keys=keyset, nonce=world.entropy(32), time=ids.milliseconds(world.clock())
             ),
@@ -117,7 +145,7 @@ def make(plan: Plan, world: World) -> Made:
         undo.pop_all()
     return Made(
         config_file=config_file,
-        ledger=evidence,
+        ledger=location,
         genesis=genesis.digest,
         origin=plan.origin,
         root_key=keys / "root.pem",
@@ -142,11 +170,21 @@ def _text(plan: Plan, genesis: str) -> str:
     ]
     if plan.post_quantum:
         lines.append(f'second = "file:{FOLDER}/keys/log-pq.pem"')
+    lines += _table("s3", asdict(plan.s3))
+    if plan.retention is not None:
+        rule = asdict(plan.retention)
+        lines += _table("retention", {**rule, "days": None} if plan.retention.profile else rule)
     return "\n".join(lines) + "\n"
 
 
-def _quoted(text: str) -> str:
-    """Return a TOML basic string: JSON's form is one."""
+def _table(name: str, members: Mapping[str, str | int | None]) -> list[str]:
+    """Return the lines of a table of what is set; none where nothing is."""
+    given = [f"{key} = {_quoted(value)}" for key, value in members.items() if value is not None]
+    return ["", f"[{name}]", *given] if given else []
+
+
+def _quoted(text: str | int) -> str:
+    """Return a TOML basic string or number: JSON's form is one."""
     return json.dumps(text, ensure_ascii=False)
 
 

@@ -1,0 +1,122 @@
+"""How does a bucket hold what may change: disclosures that can be erased, derived pointers, cursors."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from tfaudit.ledger.s3_evidence import BUSY, GONE, TAKEN, list_current, version_pages
+from tfaudit.ledger.s3_objects import Body, Remote, digest_of, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tfaudit.ledger.s3 import Answer, Bucket
+    from tfaudit.ledger.store import Entry
+
+_WHOLE = 1 << 20
+"""Up to so many bytes come with the first request."""
+
+
+class WorkingBucket:
+    """A working store in a bucket without retention. What is removed is removed in all its versions."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+
+    def __str__(self) -> str:
+        return str(self.bucket)
+
+    def create(self, key: str, head: bytes, tail: BinaryIO | None = None) -> bool:
+        """Create an object; see :meth:`tfaudit.ledger.store.Store.create`."""
+        body = Body(head, tail)
+        answer = self._put(key, body, IfNoneMatch="*")
+        if answer.code is None:
+            return True
+        return answer.retried and answer.code == TAKEN and self._is_mine(key, body)
+
+    def open(self, key: str, *, limit: int | None = None, settled: bool = False) -> BinaryIO | None:
+        """Open an object; see :meth:`tfaudit.ledger.store.Store.open`."""
+        end = _WHOLE if limit is None else max(min(limit, _WHOLE), 1)
+        expected = ("NoSuchKey", "InvalidRange", "404")
+        parameters: dict[str, Any] = {"Key": self.bucket.place.prefix + key, "Range": f"bytes=0-{end - 1}"}
+        answer = self.bucket.call("get_object", expected=expected, **parameters)
+        if answer.code == "InvalidRange":
+            # An empty object has no first byte.
+            return io.BytesIO()
+        if answer.code is not None:
+            return None
+        size = _whole_size(answer)
+        if size <= end or (limit is not None and limit <= end):
+            with answer.body["Body"] as body:
+                return io.BytesIO(_read(self.bucket, key, body))
+        answer.body["Body"].close()
+        whole = size if limit is None else min(limit, size)
+        return stream(Remote(self.bucket, key, end=whole, version=answer.body.get("VersionId")))
+
+    def list(self, prefix: str, *, after: str = "", shallow: bool = False) -> Iterator[Entry]:
+        """List objects; see :meth:`tfaudit.ledger.store.Store.list`."""
+        return list_current(self.bucket, prefix, after=after, shallow=shallow)
+
+    def replace(self, key: str, content: bytes, *, durable: bool = False) -> None:
+        """Put an object; see :meth:`tfaudit.ledger.store.Working.replace`.
+
+        Where it is to be ``durable`` the old content is gone for good, also from a bucket that keeps versions.
+        """
+        answer = self._put(key, Body(content, None))
+        version = answer.body.get("VersionId")
+        if durable and version not in (None, "null"):
+            self._remove_versions(key, but=version)
+
+    def remove(self, key: str) -> None:
+        """Remove an object in all its versions; see :meth:`tfaudit.ledger.store.Working.remove`."""
+        answer = self.bucket.call("delete_object", expected=GONE, Key=self.bucket.place.prefix + key)
+        if answer.body.get("VersionId") not in (None, "null") or answer.body.get("DeleteMarker"):
+            self._remove_versions(key, but=None)
+
+    def _put(self, key: str, body: Body, **conditions: object) -> Answer:
+        parameters: dict[str, Any] = {
+            "Key": self.bucket.place.prefix + key,
+            "Body": body,
+            "ContentLength": body.size,
+            "ChecksumAlgorithm": "SHA256",
+            "ChecksumSHA256": body.checksum,
+            **conditions,
+        }
+        if self.bucket.settings.kms_key_id:
+            parameters["ServerSideEncryption"] = "aws:kms"
+            parameters["SSEKMSKeyId"] = self.bucket.settings.kms_key_id
+            parameters["BucketKeyEnabled"] = True
+        return self.bucket.call("put_object", expected=(TAKEN, BUSY), **parameters)
+
+    def _is_mine(self, key: str, body: Body) -> bool:
+        found = self.open(key)
+        if found is None:
+            return False
+        with found:
+            return digest_of(found) == body.digest
+
+    def _remove_versions(self, key: str, *, but: str | None) -> None:
+        name = self.bucket.place.prefix + key
+        for page, _ in version_pages(self.bucket, key, after="", count=1000, pages=None):
+            found: Sequence[Any] = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            for one in found:
+                if one["Key"] == name and one["VersionId"] != but:
+                    self.bucket.call("delete_object", expected=GONE, Key=name, VersionId=one["VersionId"])
+
+
+def _whole_size(answer: Answer) -> int:
+    """Return the object's size, of which the answer may hold a part."""
+    whole = str(answer.body.get("ContentRange", "")).rpartition("/")[2]
+    return int(whole) if whole.isdigit() else int(answer.body["ContentLength"])
+
+
+def _read(bucket: Bucket, key: str, body: Any) -> bytes:  # noqa: ANN401 - botocore's stream
+    from botocore.exceptions import BotoCoreError
+
+    from tfaudit.errors import LedgerError
+
+    try:
+        return bytes(body.read())
+    except (BotoCoreError, OSError) as error:
+        raise LedgerError(f"{bucket}/{key} breaks off", hint="try again") from error
