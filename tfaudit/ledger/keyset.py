@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,8 @@ APPROVER_KINDS: Final = frozenset({"approval", "rejection", "review"})
 """What an approver's key may sign; a signer's key may sign every kind but ``config``, which is the root key's."""
 MAX_KEYS: Final = 256
 
+_PATTERN: Final = re.compile(r"[^\x00-\x1f\x7f]{1,300}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceptedSigner:
@@ -29,6 +32,14 @@ class AcceptedSigner:
     public: PublicKey
     writers: tuple[str, ...]
     """The prefixes this signer is known for; half the places of a commit are kept for them."""
+    stacks: tuple[str, ...] = ()
+    """Patterns: it may sign records of stacks that match one of them, and no other record; none: every record."""
+
+    def may_sign(self, stack: object) -> bool:
+        """Tell whether the key may sign a record of this stack (a text, or something else where it names none)."""
+        if not self.stacks:
+            return True
+        return isinstance(stack, str) and any(matches(pattern, stack) for pattern in self.stacks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,22 +58,24 @@ class KeySet:
         return frozenset(writer for signer in self.signers for writer in signer.writers)
 
     @cached_property
-    def _by_keyid(self) -> Mapping[str, PublicKey]:
-        return {signer.public.keyid: signer.public for signer in self.signers}
+    def _by_keyid(self) -> Mapping[str, AcceptedSigner]:
+        return {signer.public.keyid: signer for signer in self.signers}
 
     def signer(self, keyid: str) -> PublicKey | None:
-        """Return the accepted signer's key of this id."""
-        return self._by_keyid.get(keyid)
+        """Return the accepted signer's key of this id: it may sign commits, whatever records they adopt."""
+        found = self._by_keyid.get(keyid)
+        return None if found is None else found.public
 
-    def key_for(self, kind: str, keyid: str) -> PublicKey | None:
-        """Return the key of this id if it may sign records of ``kind``."""
+    def key_for(self, kind: str, keyid: str, stack: object) -> PublicKey | None:
+        """Return the key of this id if it may sign records of ``kind`` and of ``stack``, as the statement has it."""
         if kind == "config":
             return self.root if self.root.keyid == keyid else None
         if kind in APPROVER_KINDS:
             for approver in self.approvers:
                 if approver.keyid == keyid:
                     return approver
-        return self.signer(keyid)
+        found = self._by_keyid.get(keyid)
+        return found.public if found is not None and found.may_sign(stack) else None
 
     def document(self) -> dict[str, Any]:
         """Return the set as it stands under ``keys`` in genesis.json and in a ``config`` record's predicate."""
@@ -70,11 +83,38 @@ class KeySet:
             "generation": self.generation,
             "root": keys.to_text(self.root),
             "log": [key.vkey for key in self.log],
-            "signers": [
-                {"key": keys.to_text(signer.public), "writers": list(signer.writers)} for signer in self.signers
-            ],
+            "signers": [_document(signer) for signer in self.signers],
             "approvers": [keys.to_text(key) for key in self.approvers],
         }
+
+
+def _document(signer: AcceptedSigner) -> dict[str, Any]:
+    document: dict[str, Any] = {"key": keys.to_text(signer.public), "writers": list(signer.writers)}
+    if signer.stacks:
+        document["stacks"] = list(signer.stacks)
+    return document
+
+
+def matches(pattern: str, stack: str) -> bool:
+    """Tell whether a stack's whole name matches: ``*`` stands for any characters, all others for themselves."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return pattern == stack
+    *middle, last = rest
+    at, end = len(first), len(stack) - len(last)
+    if at > end or not stack.startswith(first) or not stack.endswith(last):
+        return False
+    for part in middle:
+        at = stack.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
+
+
+def is_pattern(text: object) -> bool:
+    """Tell whether ``text`` may be a signer's stack pattern: 1 to 300 characters, none of them a control character."""
+    return isinstance(text, str) and bool(_PATTERN.fullmatch(text))
 
 
 def parse(document: object, *, what: str) -> KeySet:
@@ -90,11 +130,14 @@ def parse(document: object, *, what: str) -> KeySet:
         } if not rest and 0 <= generation <= MAX_EXACT_INT and not isinstance(generation, bool):
             if len(log) + len(signers) + len(approvers) > MAX_KEYS:
                 raise InputError(f"{what} names more than {MAX_KEYS} keys")
+            accepted = tuple(_signer(entry, what) for entry in signers)
+            if len({signer.public.keyid for signer in accepted}) != len(accepted):
+                raise InputError(f"{what} has a signer twice")
             return KeySet(
                 generation=generation,
                 root=keys.from_text(root, what=f"root key in {what}"),
                 log=tuple(_log_key(text, what) for text in log),
-                signers=tuple(_signer(entry, what) for entry in signers),
+                signers=accepted,
                 approvers=tuple(keys.from_text(text, what=f"approver key in {what}") for text in approvers),
             )
     raise InputError(f"{what} has no whole set of keys")
@@ -108,6 +151,13 @@ def _log_key(text: object, what: str) -> NoteKey:
 
 def _signer(entry: object, what: str) -> AcceptedSigner:
     match entry:
-        case {"key": key, "writers": [*writers], **rest} if not rest and all(map(ids.is_writer, writers)):
-            return AcceptedSigner(public=keys.from_text(key, what=f"signer key in {what}"), writers=tuple(writers))
-    raise InputError(f"{what} has a signer that is not a key and its writers")
+        case {"key": key, "writers": [*writers], "stacks": [_, *_] as stacks, **rest} if all(map(is_pattern, stacks)):
+            pass
+        case {"key": key, "writers": [*writers], **rest}:
+            stacks = []
+        case _:
+            raise InputError(f"{what} has a signer that is not a key and its writers")
+    if rest or not all(map(ids.is_writer, writers)):
+        raise InputError(f"{what} has a signer that is not a key and its writers, or unusable stack patterns")
+    public = keys.from_text(key, what=f"signer key in {what}")
+    return AcceptedSigner(public=public, writers=tuple(writers), stacks=tuple(stacks))

@@ -62,8 +62,8 @@ class Record:
     leaf: bytes
 
     def signed_under(self, keys: KeySet) -> bool | None:
-        """Tell whether the signature verifies; None where ``keys`` accept no such key for this kind."""
-        key = keys.key_for(self.kind, self.envelope.keyid)
+        """Tell whether the signature verifies; None where ``keys`` accept no such key for this kind and stack."""
+        key = keys.key_for(self.kind, self.envelope.keyid, self.predicate.get("stack"))
         return None if key is None else self.envelope.signed_by(key)
 
 

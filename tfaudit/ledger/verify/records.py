@@ -97,7 +97,7 @@ class Checker:
             return _failed(leaf, error("altered-record", key, message, who=who))
         signed = found.signed_under(self._keysets[leaf.keys])
         if signed is None:
-            message = f"the record's key was not accepted for a record of kind {leaf.kind} at this place of the log"
+            message = f"the record's key was not accepted for kind {leaf.kind} and this stack at this place of the log"
             return _failed(leaf, error("unknown-signer", key, message, who=who))
         if not signed:
             return _failed(leaf, error("bad-signature", key, "the record's signature does not verify", who=who))

@@ -1,0 +1,74 @@
+"""``tfaudit keys``: list, add, remove and rotate on the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tfaudit.cli.main import main
+from tfaudit.signing.signer import create_key_file
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder with a new ledger, to be in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert main(["setup", "--yes"], shim=None) == 0
+    return tmp_path
+
+
+@pytest.fixture
+def keys(here, capfd):
+    """Run a keys command; return (exit code, stdout, stderr)."""
+    capfd.readouterr()
+
+    def run(*args):
+        code = main(["keys", *args], shim=None)
+        told = capfd.readouterr()
+        return code, told.out, told.err
+
+    return run
+
+
+def test_a_key_comes_and_goes(here, keys):
+    """An added key is listed with its writers and stacks, and a removed one is not."""
+    create_key_file(here / "ci.pem")
+    code, out, _ = keys("add", "file:ci.pem", "--writers", "ci,people", "--stacks", "acme/*", "--json")
+    added = json.loads(out)
+    assert (code, added["size"]) == (0, 2)
+    listed = [json.loads(line) for line in keys("list", "--json")[1].splitlines()]
+    (one,) = (key for key in listed if key["keyid"] == added["keyid"])
+    assert (one["role"], one["writers"], one["stacks"]) == ("record", ["ci", "people"], ["acme/*"])
+    assert "ci, people, acme/*" in keys("list")[1]
+    code, out, _ = keys("remove", added["keyid"][:10].upper())
+    assert code == 0
+    assert "may sign no more records" in out
+    assert added["keyid"] not in keys("list")[1]
+
+
+def test_a_key_is_replaced_by_a_named_one(here, keys):
+    """rotate --to says what the configuration must name from then on."""
+    create_key_file(here / "new.pem")
+    code, out, err = keys("rotate", "log", "--to", "file:new.pem")
+    assert (code, "the log key is replaced" in out) == (0, True)
+    assert 'set log = "file:new.pem"' in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["add", "nonsense"], 78, "is no public key"),
+        (["add", "file:.tfaudit/keys/record.pem"], 78, "accepted already"),
+        (["remove", "12345678"], 78, "not the start of one"),
+        (["rotate", "record", "--to", "gpg:me"], 78, "no signer is known"),
+        (["rotate", "root"], 64, "root"),
+    ],
+)
+def test_what_can_not_be_is_told_in_one_line(keys, arguments, code, message):
+    """A key that is none, is known or is not known ends in one line and its exit code."""
+    found, out, err = keys(*arguments)
+    assert (found, out) == (code, "")
+    assert message in err
+    assert err.count("\n") == 1
