@@ -65,7 +65,7 @@ def command(
             wanted = replace(wanted, run_id=view.run(run).run_id or "")
         entries = view.log(wanted, limit=limit)
         if as_json:
-            for entry in entries:
+            for entry in view.located(entries):
                 sys.stdout.buffer.write(json_line(entry))
             return looked.exit_code
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None

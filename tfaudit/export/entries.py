@@ -134,6 +134,7 @@ def entry(row: Row, *, actor: object, closed_by: str | None) -> dict[str, Any]:
     found["position"] = row.position if row.position < PENDING else None
     found["commit"] = row.commit if row.commit >= 0 else None
     found["place"] = row.place
+    found["version_id"] = found["retain_until"] = None
     found["closed_by"] = closed_by
     if row.kind == "intent" and closed_by is None:
         found["summary"] += "; no outcome yet"

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -27,7 +27,9 @@ from tfaudit.export.indexfile import known
 from tfaudit.export.pending import pending, spooled_reader
 from tfaudit.export.touched import touched
 from tfaudit.ledger import ids
+from tfaudit.ledger.folder import FolderStore
 from tfaudit.ledger.reader import Reader
+from tfaudit.ledger.store import Located, fetch
 
 if TYPE_CHECKING:
     from tfaudit.events.native import Event
@@ -36,6 +38,11 @@ if TYPE_CHECKING:
 
 _FEW: Final = 500
 """For up to so many entries their disclosures are looked at one by one."""
+_BATCH: Final = 64
+"""So many are asked for at once, where the store takes a while."""
+_DISCLOSED: Final = 1 << 17
+"""Longer disclosures are not read ahead."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,10 +210,23 @@ class View:
         closings = self.index.closings()
         sizes = self._disclosure_sizes() if limit is None or limit > _FEW else None
         fresh: list[tuple[int | None, bytes | None, int]] = []
-        for row in islice(found, limit):
-            actor = self.actor(row) if sizes is None else self._kept_actor(row, sizes, fresh)
-            yield entries.entry(row, actor=actor, closed_by=closings.get(row.record_id))
+        for batch in _batches(islice(found, limit)):
+            self._fetch_actors(batch, sizes)
+            for row in batch:
+                actor = self.actor(row) if sizes is None else self._kept_actor(row, sizes, fresh)
+                yield entries.entry(row, actor=actor, closed_by=closings.get(row.record_id))
         self.index.keep_actors(fresh)
+
+    def located(self, found: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield the log entries with where each record lies in a store that keeps versions: a request for each."""
+        for batch in _batches(found):
+            stored = [one for one in batch if one["place"] != "spool"]
+            if isinstance(self._evidence, Located):
+                for one, location in zip(stored, self._evidence.locate([one["key"] for one in stored]), strict=True):
+                    one["version_id"] = location.version_id
+                    if location.retain_until is not None:
+                        one["retain_until"] = ids.time_text(location.retain_until)
+            yield from batch
 
     def _behind(self) -> int:
         """Return how many commits the kept index lacks."""
@@ -244,7 +264,8 @@ class View:
     def entry(self, row: Row) -> dict[str, Any]:
         """Return the log entry of one record."""
         closing = self.index.closing(row.record_id) if row.kind == "intent" else None
-        return entries.entry(row, actor=self.actor(row), closed_by=closing.record_id if closing else None)
+        found = entries.entry(row, actor=self.actor(row), closed_by=closing.record_id if closing else None)
+        return next(self.located([found]))
 
     def actor(self, row: Row) -> object:
         """Return the actor as it is disclosed now; None where it is withheld."""
@@ -253,13 +274,20 @@ class View:
         shown = disclosed.statement(self.source(row).working, row.record_id)
         return disclosed.value(shown, row.record_id, "/actor", row.actor_digest)
 
+    def _fetch_actors(self, batch: Sequence[Row], sizes: dict[str, int | None] | None) -> None:
+        """Read the disclosures ahead that :meth:`_kept_actor` will not find in the index."""
+        wanted = [
+            row.record_id for row in batch if sizes is None or sizes.get(row.record_id) not in (None, row.kept_size)
+        ]
+        fetch(self._working, [ids.disclosure_key(record_id) for record_id in wanted], limit=_DISCLOSED)
+
     def _disclosure_sizes(self) -> dict[str, int | None]:
         """Return the size of each record's disclosures, by record id."""
-        if self._folder is None:
+        if not isinstance(self._working, FolderStore):
             found = self._working.list(ids.DISCLOSURES)
             return {entry.key[len(ids.DISCLOSURES) : -6]: entry.size for entry in found}
         # Straight from the folder, three times as fast: ten thousand of them are asked for in one line of output.
-        with suppress(FileNotFoundError), os.scandir(self._folder / ids.DISCLOSURES) as entries:
+        with suppress(FileNotFoundError), os.scandir(self._working.root / ids.DISCLOSURES) as entries:
             return {entry.name[:-6]: entry.stat(follow_symlinks=False).st_size for entry in entries}
         return {}
 
@@ -336,3 +364,9 @@ class View:
 def _decoded(text: bytes) -> object:
     """Return the value of a JSON text; most records are of the same few actors."""
     return msgspec.json.decode(text)
+
+
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
+    left = iter(items)
+    while batch := list(islice(left, _BATCH)):
+        yield batch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from tfaudit.errors import LedgerError
 from tfaudit.ledger.s3_evidence import BUSY, GONE, TAKEN, list_current, version_pages
 from tfaudit.ledger.s3_objects import Body, Remote, digest_of, stream
 
@@ -23,6 +24,13 @@ class WorkingBucket:
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
+        self._ahead: dict[str, bytes | None] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"bucket": self.bucket}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        WorkingBucket.__init__(self, state["bucket"])
 
     def __str__(self) -> str:
         return str(self.bucket)
@@ -37,6 +45,10 @@ class WorkingBucket:
 
     def open(self, key: str, *, limit: int | None = None, settled: bool = False) -> BinaryIO | None:
         """Open an object; see :meth:`tfaudit.ledger.store.Store.open`."""
+        if key in self._ahead:
+            # Once only: the next one to ask may want what is there by then.
+            content = self._ahead.pop(key)
+            return None if content is None else io.BytesIO(content if limit is None else content[:limit])
         end = _WHOLE if limit is None else max(min(limit, _WHOLE), 1)
         expected = ("NoSuchKey", "InvalidRange", "404")
         parameters: dict[str, Any] = {"Key": self.bucket.place.prefix + key, "Range": f"bytes=0-{end - 1}"}
@@ -53,6 +65,25 @@ class WorkingBucket:
         answer.body["Body"].close()
         whole = size if limit is None else min(limit, size)
         return stream(Remote(self.bucket, key, end=whole, version=answer.body.get("VersionId")))
+
+    def fetch(self, keys: Sequence[str], *, limit: int) -> None:
+        """Read small objects ahead, each for one opening; see :meth:`tfaudit.ledger.store.Fetching.fetch`."""
+
+        def one(key: str) -> tuple[bytes | None, bool]:
+            try:
+                found = self.open(key)
+                if found is None:
+                    return None, True
+                with found:
+                    content = found.read(limit + 1)
+                    return content, len(content) <= limit
+            except LedgerError:
+                # Whoever opens it will see.
+                return None, False
+
+        for key, (content, whole) in zip(keys, self.bucket.each(one, keys), strict=True):
+            if whole:
+                self._ahead[key] = content
 
     def list(self, prefix: str, *, after: str = "", shallow: bool = False) -> Iterator[Entry]:
         """List objects; see :meth:`tfaudit.ledger.store.Store.list`."""
@@ -113,8 +144,6 @@ def _whole_size(answer: Answer) -> int:
 
 def _read(bucket: Bucket, key: str, body: Any) -> bytes:  # noqa: ANN401 - botocore's stream
     from botocore.exceptions import BotoCoreError
-
-    from tfaudit.errors import LedgerError
 
     try:
         return bytes(body.read())
