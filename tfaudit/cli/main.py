@@ -25,6 +25,7 @@ VERBS: Final = frozenset(
         "inspect",
         "keys",
         "log",
+        "migrate",
         "prove",
         "recover",
         "sequence",

@@ -19,6 +19,7 @@ _MODULES: Final = {
     "inspect": "tfaudit.cli.inspect",
     "keys": "tfaudit.cli.keys",
     "log": "tfaudit.cli.log",
+    "migrate": "tfaudit.cli.migrate",
     "prove": "tfaudit.cli.prove",
     "recover": "tfaudit.cli.recover",
     "sequence": "tfaudit.cli.sequence",

@@ -1,0 +1,102 @@
+"""``tfaudit migrate``: from a folder to a folder, and to S3 (a moto server)."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from reading import tfaudit
+
+from tfaudit.cli.main import main
+
+STORY = 76
+"""What verify says of the story that is moved: one of its runs records no decision. It must say the same elsewhere."""
+
+
+@pytest.fixture
+def s3(monkeypatch):
+    """A moto server with a bucket for evidence and one for disclosures; the environment names it."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    variables = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    # moto keeps what an earlier server of this process held.
+    urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="evidence", ObjectLockEnabledForBucket=True)
+    client.create_bucket(Bucket="working")
+    yield client
+    server.stop()
+
+
+def on_s3(capfd, *args):
+    """Run a verb on the ledger in S3."""
+    code = main(["--ledger", "s3://evidence/audit", "--working", "s3://working/audit", *args], shim=None)
+    told = capfd.readouterr()
+    return code, told.out, told.err
+
+
+def test_a_folder_moves_to_a_folder(place, capfd, tmp_path):
+    """The new place verifies, and the command says what to set."""
+    target, working = tmp_path / "new" / "ledger", tmp_path / "new" / "working"
+    code, out, _ = tfaudit(place, capfd, "migrate", str(place.folder / "ledger"), str(target))
+    assert code == STORY
+    assert "16 objects copied" in out
+    assert f'ledger = "{target}"' in out
+    code, out, _ = tfaudit(
+        place, capfd, "migrate", str(place.folder / "ledger"), str(target), "--to-working", str(working), "--json"
+    )
+    moved = json.loads(out)
+    assert (code, moved["copied"], moved["there"], moved["report"]["ok"]) == (STORY, 0, 16, False)
+    assert moved["disclosures"] > 0
+
+
+def test_a_folder_moves_to_s3(place, capfd, s3, tmp_path):
+    """History, values and proofs are the same in the buckets, and genesis came last."""
+    before = tfaudit(place, capfd, "history", "aws_x.web", "--json")[1]
+    report = json.loads(tfaudit(place, capfd, "verify", "--json", "--genesis", place.ledger.genesis.digest)[1])
+    args = ["migrate", str(place.folder / "ledger"), "s3://evidence/audit", "--to-working", "s3://working/audit"]
+    code, out, err = tfaudit(place, capfd, *args)
+    assert (code, "16 objects copied" in out) == (STORY, True), err
+    place.folder.rename(tmp_path / "gone")
+    found = json.loads(on_s3(capfd, "verify", "--json", "--genesis", place.ledger.genesis.digest)[1])
+    assert found == report
+    after = on_s3(capfd, "history", "aws_x.web", "--json")[1]
+    assert after == before
+    event_id = json.loads(after.splitlines()[0])["event_id"]
+    proof = tmp_path / "proof.json"
+    assert on_s3(capfd, "prove", event_id, "-o", str(proof), "--reveal", "/size")[0] == 0
+    code, out, _ = on_s3(capfd, "verify-proof", str(proof), "--genesis", place.ledger.genesis.digest)
+    assert (code, event_id in out) == (0, True)
+    stored = sorted(s3.list_objects_v2(Bucket="evidence")["Contents"], key=lambda one: one["LastModified"])
+    assert stored[-1]["Key"] == "audit/genesis.json" or stored[-1]["LastModified"] == stored[0]["LastModified"]
+
+
+def test_a_bucket_without_lock_is_refused(place, capfd, s3):
+    """Evidence goes into no bucket that can't lock it: 78, and no ledger there."""
+    code, _, err = tfaudit(place, capfd, "migrate", str(place.folder / "ledger"), "s3://working/audit")
+    assert (code, err.count("\n")) == (78, 1)
+    assert "Object Lock" in err
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [("nothing", "new", "no ledger in"), ("ledger", "ledger", "where the ledger is"), ("ledger", "gs://x", "no place")],
+)
+def test_what_can_not_move_is_told(place, capfd, monkeypatch, source, target, message):
+    """A move from nowhere, or to the same or an unknown place, ends in one line and 78."""
+    monkeypatch.chdir(place.folder)
+    code, _, err = tfaudit(place, capfd, "migrate", source, target)
+    assert (code, err.count("\n")) == (78, 1)
+    assert message in err
