@@ -1,0 +1,34 @@
+# Names that everything else is made of. Roles' ARNs are put together from their names, so that the keys' policies can
+# name roles whose own policies name the keys; nothing of what the keys need may depend on var.key_arns.
+locals {
+  evidence_arn = "arn:${var.partition}:s3:::${var.evidence_bucket}"
+  working_arn  = "arn:${var.partition}:s3:::${var.working_bucket}"
+  in_bucket    = var.prefix == "" ? "" : "${var.prefix}/"
+  evidence     = "${local.evidence_arn}/${local.in_bucket}"
+  working      = "${local.working_arn}/${local.in_bucket}"
+  account_root = "arn:${var.partition}:iam::${var.account_id}:root"
+
+  role_names = merge(
+    { for writer in keys(var.writers) : "writer/${writer}" => "${var.name}-writer-${writer}" },
+    { for name in ["auditor"] : name => "${var.name}-auditor" if var.auditors != null },
+    { for name in ["replication"] : name => "${var.name}-replication" if var.replica != null },
+  )
+  role_arns = {
+    for key, name in local.role_names : key => "arn:${var.partition}:iam::${var.account_id}:role${var.role_path}${name}"
+  }
+  writer_arns    = { for writer in keys(var.writers) : writer => local.role_arns["writer/${writer}"] }
+  committers     = var.sequencer == null ? keys(var.writers) : [var.sequencer]
+  committer_arns = [for writer in local.committers : local.writer_arns[writer]]
+  auditor_arns   = [for key, arn in local.role_arns : arn if key == "auditor"]
+
+  # Where a writer's role may create objects. What stands above the records is for holders of the log key alone.
+  committed = ["${local.evidence}commits/*", "${local.evidence}tokens/*", "${local.evidence}cosignatures/*"]
+  writable = {
+    for writer in keys(var.writers) : writer => concat(
+      ["${local.evidence}records/${writer}/*", "${local.evidence}probe/*"],
+      contains(local.committers, writer) ? local.committed : [],
+    )
+  }
+  locked   = concat(["${local.evidence}genesis.json", "${local.evidence}records/*"], local.committed)
+  readable = concat(local.locked, ["${local.evidence}probe/*"])
+}
