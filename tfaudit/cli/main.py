@@ -14,6 +14,7 @@ from tfaudit.cli.output import say
 from tfaudit.errors import InternalError, TfauditError, UsageError
 
 if TYPE_CHECKING:
+    from tfaudit.plan.source import SourceScan
     from tfaudit.runs.run import Run
 
 VERBS: Final = frozenset(
@@ -135,8 +136,22 @@ def _changes_backend(run: Run) -> bool:
     return init_changes_backend(run.invocation, run.workdir)
 
 
+def _scan_ahead(rest: Sequence[str]) -> SourceScan:
+    """Start to read the configuration's places for a plan or apply, before anything else: it takes the longest."""
+    from tfaudit.engine import commands
+    from tfaudit.plan.source import SourceScan, start_scan
+
+    words = list(rest)
+    if commands.find(words, os.environ)[1] not in (commands.PLAN, commands.APPLY):
+        return SourceScan(None)
+    chdir, _ = commands.split_chdir(words)
+    root = Path.cwd() / (chdir or "")
+    return start_scan(root, data_dir=root / (os.environ.get("TF_DATA_DIR") or ".terraform"))
+
+
 def engine_run(rest: Sequence[str], options: Options, shim: str | None) -> Run:
     """Return the run of an engine's command line in this place, with nothing done yet."""
+    scan = _scan_ahead(rest)
     from tfaudit import config
     from tfaudit.cli.place import this_world
     from tfaudit.engine import argv, brand, find
@@ -159,6 +174,7 @@ def engine_run(rest: Sequence[str], options: Options, shim: str | None) -> Run:
         ),
         invocation=invocation,
         workdir=workdir,
+        scan=scan,
         engine=brand.identify(command, world.environ, cache=brand.default_cache(world.environ)),
         started=world.clock(),
         reason=options.reason,

@@ -141,7 +141,7 @@ def _plan_record(recorder: Recorder, planned: Planned) -> str | None:
 def _changes(stage: Stage, planned: Planned, draft: Draft) -> Iterator[EventLine]:
     if planned.plan is None:
         return iter(())
-    sources: SourceMap | None = stage.scan.result(SOURCE_WAIT_SECONDS) if planned.plan.size else None
+    sources: SourceMap | None = stage.run.scan.result(SOURCE_WAIT_SECONDS) if planned.plan.size else None
     return plan_events(planned.plan, record_id=draft.record_id, entropy=stage.run.world.entropy, sources=sources)
 
 

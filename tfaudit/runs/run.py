@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tfaudit.engine.argv import Invocation
     from tfaudit.engine.brand import Engine
     from tfaudit.engine.workdir import Workdir
+    from tfaudit.plan.source import SourceScan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,8 @@ class Run:
     config: Config
     invocation: Invocation
     workdir: Workdir
+    scan: SourceScan
+    """Reads where the configuration's blocks are written, for a plan or an apply."""
     engine: Engine
     started: datetime
     reason: str | None

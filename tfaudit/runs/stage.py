@@ -13,7 +13,6 @@ from tfaudit.engine.planview import PlanText
 from tfaudit.engine.scratch import Scratch
 from tfaudit.engine.signals import Relay
 from tfaudit.engine.stdin import Input
-from tfaudit.plan.source import SourceScan, start_scan
 from tfaudit.runs.ready import Background, Ready, get_ready, preload
 from tfaudit.runs.run import Run
 
@@ -76,7 +75,6 @@ class Stage:
     stdin: Input
     screen: Screen
     ready: Background[Ready]
-    scan: SourceScan
     scratch: Scratch
     """The plan file: written by the engine, sealed, and applied from here."""
 
@@ -85,15 +83,13 @@ class Stage:
         """Start what can go on while the engine plans."""
         stdin = Input.of(run.invocation)
         stack.callback(stdin.close)
-        scan = start_scan(run.workdir.root, data_dir=run.workdir.data, base=None)
-        stack.callback(scan.stop)
+        stack.callback(run.scan.stop)
         return cls(
             run=run,
             relay=relay,
             stack=stack,
             stdin=stdin,
             screen=Screen.of(run),
-            scan=scan,
             scratch=stack.enter_context(Scratch("plan")),
             ready=Background(lambda: _prepared(run)),
         )
