@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tfaudit.errors import LedgerError
-from tfaudit.ledger.store import Entry
+from tfaudit.ledger.store import Entry, NoObjectError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 TEMPORARY: Final = ".tmp"
 """The folder, inside a store's own, where files are written before they get their names; never listed."""
 _CHUNK: Final = 1 << 20
+_NO_FILE: Final = (errno.ELOOP, errno.ENXIO, errno.EMLINK)
+"""What opening a symbolic link or a socket gives."""
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -81,9 +83,13 @@ class FolderStore:
                 descriptor = os.open(path, _READ)
             except (FileNotFoundError, NotADirectoryError):
                 return None
+            except OSError as error:
+                if error.errno in _NO_FILE:
+                    raise NoObjectError(f"{path} is not a regular file") from error
+                raise
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
-                raise LedgerError(f"{path} is not a regular file")
+                raise NoObjectError(f"{path} is not a regular file")
             if settled:
                 # The bytes were durable before the name was there; the name is, once its folder is.
                 _sync_folder(path.parent)

@@ -10,12 +10,12 @@ from tfaudit import canonical
 from tfaudit.errors import InputError, LedgerError, VerificationError
 from tfaudit.ledger import checkpoint, commit, ids, live
 from tfaudit.ledger.live import Live
-from tfaudit.ledger.store import fetch, read
+from tfaudit.ledger.store import NoObjectError, fetch, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tfaudit.ledger.commit import Commit
+    from tfaudit.ledger.commit import Commit, Header
     from tfaudit.ledger.genesis import Genesis
     from tfaudit.ledger.keyset import KeySet
     from tfaudit.ledger.live import State
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 HINT: Final = "head"
 NEAR: Final = 64
 """Slots at the end that are tried as a start: so many void ones in a row cost a walk from genesis."""
+MAX_KEY_CHANGES: Final = 1_000
+"""So many are followed back from a start in the middle; beyond them the walk starts at genesis."""
 
 
 class Head:
@@ -117,7 +119,11 @@ class Head:
         return found
 
     def _slot(self) -> bytes | None:
-        return read(self._evidence, ids.commit_key(self.next), limit=commit.MAX_COMMIT + 1, settled=True)
+        try:
+            return read(self._evidence, ids.commit_key(self.next), limit=commit.MAX_COMMIT + 1, settled=True)
+        except NoObjectError:
+            # A void slot as much as any other litter: nobody can put a commit there.
+            return b""
 
     def extend(self, judged: Live) -> None:
         """Take a commit that was just created at :attr:`next` for the new head."""
@@ -155,19 +161,25 @@ class Head:
         self.next = number + 1
 
     def _keys(self, number: int | None, *, before: int) -> KeySet:
-        """Return the keys that the ``config`` record in commit ``number`` put in force."""
-        if number is None:
-            return self._genesis.keys
-        if number >= before:
-            raise InputError(f"commit {before} names a later one for the keys in force")
-        header = self._commit(number)[0].header
-        keys = self._keys(header.keys, before=number)
-        if header.envelope is None:
-            raise InputError(f"commit {number} holds no config record")
-        return live.config_keys(replace(live.start(self._genesis), keys=keys), header)
+        """Return the keys that the record in commit ``number`` put in force; each set vouches for the next."""
+        chain: list[Header] = []
+        while number is not None:
+            if number >= before or len(chain) >= MAX_KEY_CHANGES:
+                raise InputError(f"commit {before} leads to no keys in force")
+            chain.append(self._commit(number)[0].header)
+            before, number = number, chain[-1].keys
+        keys = self._genesis.keys
+        for header in reversed(chain):
+            if header.envelope is None:
+                raise InputError(f"commit {header.number} holds no config record")
+            keys = live.config_keys(replace(live.start(self._genesis), keys=keys), header)
+        return keys
 
     def _commit(self, number: int) -> tuple[Commit, str]:
-        raw = read(self._evidence, ids.commit_key(number), limit=commit.MAX_COMMIT + 1)
+        try:
+            raw = read(self._evidence, ids.commit_key(number), limit=commit.MAX_COMMIT + 1)
+        except NoObjectError as error:
+            raise InputError(error.message) from error
         if raw is None:
             raise InputError(f"there is no commit {number}")
         return commit.parse(raw), sha256(raw).hexdigest()

@@ -168,7 +168,11 @@ class Bucket:
         try:
             session = botocore.session.Session(profile=settings.profile)
             return session.create_client(
-                "s3", region_name=settings.region, endpoint_url=settings.endpoint_url, config=config
+                "s3",
+                # AWS_REGION is what CI systems set; botocore itself looks at AWS_DEFAULT_REGION alone.
+                region_name=settings.region or os.environ.get("AWS_REGION") or None,
+                endpoint_url=settings.endpoint_url,
+                config=config,
             )
         except (BotoCoreError, ValueError) as error:
             raise UnfitStoreError(

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, runtime_checkable
 
+from tfaudit.errors import LedgerError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tfaudit.ledger.ids import Clock
+
+
+class NoObjectError(LedgerError):
+    """What is at the key is no object and can't be one: a folder, a symlink, a pipe. To a log it is litter."""
 
 
 class Entry(NamedTuple):
@@ -50,7 +56,7 @@ class Store(Protocol):
 
         The caller reads at most ``limit`` bytes. With ``settled`` the object is durable when this returns, even if
         another process is only just creating it: ask for it before building on an object that is not one's own.
-        Raises :class:`LedgerError` when the store failed or what is there is no object.
+        Raises :class:`LedgerError` when the store failed, and :class:`NoObjectError` when what is there is no object.
         """
 
     def list(self, prefix: str, *, after: str = "", shallow: bool = False) -> Iterator[Entry]:
