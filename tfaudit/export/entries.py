@@ -184,6 +184,11 @@ def summary(kind: str, predicate: Mapping[str, Any]) -> str:
             text += f", {counts}" if counts else ""
             text += f" (exit {code})" if code else ""
             return f"{text}; closed by another run" if predicate.get("recovered") else text
+        case "retention":
+            said = _table(predicate, "retention")
+            records, until = said.get("records"), _text(said, "before") or _text(said, "until")
+            about = f"{len(records)} records" if isinstance(records, list) else until
+            return " ".join(part for part in (_text(said, "action") or what, about) if part)
         case "config":
             return f"keys of generation {_table(predicate, 'keys').get('generation')}"
         case _:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tfaudit.errors import InputError, VerificationError
 from tfaudit.events import commitment
-from tfaudit.ledger import commit, head, ids, merkle, place, record
+from tfaudit.ledger import commit, head, ids, merkle, place, record, retention
 from tfaudit.ledger.draft import MAX_EVENT
 from tfaudit.ledger.head import Head
+from tfaudit.ledger.retention import Retentions
 from tfaudit.ledger.store import read
 from tfaudit.signing.envelope import MAX_ENVELOPE
 
@@ -108,8 +110,9 @@ class Reader:
     def events(self, line: RecordLine) -> Iterator[tuple[int, bytes]]:
         """Yield (number, event line without newline) from 1; memory does not grow with them.
 
-        Raises :class:`VerificationError` before the first for an altered line 1, and after the last where the lines
-        are not those that the record signs.
+        Nothing where a ``retention`` record of the log lets them be gone and they are. Raises
+        :class:`VerificationError` before the first for an altered line 1, and after the last where the lines are not
+        those that the record signs.
         """
         with self._open(line) as stream:
             found = _first(stream, line)
@@ -118,7 +121,22 @@ class Reader:
                 tree.add(event)
                 yield tree.size, event
             if (tree.size, tree.root()) != (found.event_count, found.event_root):
+                if not tree.size and self.pruned(line):
+                    return
                 raise VerificationError(f"the events of record {line.record_id} are not those that it signs")
+
+    def pruned(self, line: RecordLine) -> bool:
+        """Tell whether a ``retention`` record lets events of such an age be gone; ``verify`` looks at the place too."""
+        return self.retentions.pruned(line.record_id, 0) is not None
+
+    @cached_property
+    def retentions(self) -> Retentions:
+        """What the log's ``retention`` records say; a walk over all commits, once."""
+        found = Retentions()
+        kept = [entry for entry in self.newest_first() if entry.line.kind == retention.KIND]
+        for entry in reversed(kept):
+            found.add(self.record(entry.line), entry.position)
+        return found
 
     def disclosures(self, record_id: str) -> Iterator[Disclosure]:
         """Yield what the working store discloses of a record, in file order; nothing where it holds no file.

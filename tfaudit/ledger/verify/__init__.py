@@ -5,12 +5,13 @@ Memory does not grow with the ledger. Nothing that stands in a store makes :func
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tfaudit.errors import InputError, LedgerError
 from tfaudit.ledger import genesis, ids, live
-from tfaudit.ledger.verify import pool, runs, states, versions
+from tfaudit.ledger.verify import pool, retained, runs, states, versions
 from tfaudit.ledger.verify.commits import Walk
 from tfaudit.ledger.verify.findings import Finding, Findings, Severity, error
 from tfaudit.ledger.verify.growth import Earlier
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tfaudit.ledger.genesis import Genesis
     from tfaudit.ledger.store import Store
     from tfaudit.ledger.verify.growth import Start
+    from tfaudit.ledger.verify.scratch import Leaf
 
 __all__ = ["Finding", "Report", "Severity", "verify"]
 
@@ -170,9 +172,15 @@ class _Run:
             where = ids.record_key(leaf.writer, leaf.record_id)
             message = f"the log holds this record's id twice, at {first} and at {leaf.position}: the first one counts"
             yield error("duplicate", where, message, who=leaf.writer)
-        tasks = ((leaf, self._scratch.erased(leaf.leaf)) for leaf in self._scratch.leaves())
+        retentions = retained.retentions(self._evidence, self._scratch, walk.keysets)
+
+        def task(leaf: Leaf) -> pool.Task:
+            prune = retentions.pruned(leaf.record_id, leaf.position) if retentions.prunes else None
+            return leaf, self._scratch.erased(leaf.leaf), prune.record_id if prune else None
+
+        gone: Counter[str] = Counter()
         for outcome in pool.outcomes(
-            tasks,
+            map(task, self._scratch.leaves()),
             evidence=self._evidence,
             working=self._working,
             origin=self._genesis.origin,
@@ -183,10 +191,14 @@ class _Run:
             self._events += outcome.events
             self._values += outcome.values
             yield from outcome.findings
+            if outcome.pruned is not None:
+                gone[outcome.pruned] += 1
             if outcome.claims is not None:
                 yield from history.check(outcome.leaf, outcome.claims)
                 states.note(self._scratch, outcome.leaf, outcome.claims)
                 yield from runs.note(self._scratch, outcome.leaf, outcome.claims)
+
+        yield from retained.findings(self._scratch, retentions, gone)
 
     def _check_whole(self, history: History, *kept: bytes | None) -> Iterator[Finding]:
         yield from states.findings(self._scratch)

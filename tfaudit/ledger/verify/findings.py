@@ -38,8 +38,10 @@ Code = Literal[
     "missing-disclosure",
     "back-dated",
     "unreadable",
+    "pruned",
 ]
-"""The codes of the ledger's design, and ``unreadable``: something is there that the store can't give."""
+"""The codes of the ledger's design; ``unreadable``: something is there that the store can't give; ``pruned``: events
+are gone, as a record says."""
 
 CAP: Final = 1_000
 """Findings of one code that a report keeps."""

@@ -24,8 +24,8 @@ WORTH_IT: Final = 16 << 20
 _RECORDS: Final = 256
 _BYTES: Final = 4 << 20
 
-Task = tuple["Leaf", bool]
-"""A leaf, and whether an erasure of its disclosures was recorded."""
+Task = tuple["Leaf", bool, str | None]
+"""A leaf, whether an erasure of its disclosures was recorded, and the record that let its events go, if any."""
 
 _checker: Checker | None = None
 
@@ -47,8 +47,8 @@ def outcomes(
     """Yield what came of each record, in the order of ``tasks``; raises :class:`UnavailableError` if a process dies."""
     if processes <= 1:
         checker = Checker(evidence, working, origin, keysets)
-        for leaf, erased in tasks:
-            yield checker.check(leaf, erased=erased)
+        for leaf, erased, pruned in tasks:
+            yield checker.check(leaf, erased=erased, pruned=pruned)
         return
     documents = {number: keys.document() for number, keys in keysets.items()}
     flying: deque[Future[list[Outcome]]] = deque()
@@ -91,4 +91,4 @@ def _start(evidence: Store, working: Store | None, origin: str, documents: Mappi
 def _check(batch: list[Task]) -> list[Outcome]:
     if _checker is None:
         raise UnavailableError("a process that checks records was not set up")
-    return [_checker.check(leaf, erased=erased) for leaf, erased in batch]
+    return [_checker.check(leaf, erased=erased, pruned=pruned) for leaf, erased, pruned in batch]

@@ -57,6 +57,8 @@ class Outcome(NamedTuple):
     values: int
     claims: Claims | None
     """None where the record can't be believed."""
+    pruned: str | None = None
+    """The record that let this one's events go, where they are gone."""
 
 
 class Checker:
@@ -68,8 +70,11 @@ class Checker:
         self._origin = origin
         self._keysets = keysets
 
-    def check(self, leaf: Leaf, *, erased: bool) -> Outcome:
-        """Return what came of the record with this leaf; ``erased`` tells that its disclosures may be gone."""
+    def check(self, leaf: Leaf, *, erased: bool, pruned: str | None = None) -> Outcome:
+        """Return what came of the record with this leaf; ``erased`` tells that its disclosures may be gone.
+
+        ``pruned`` names the record that let its events and disclosures go.
+        """
         key = ids.record_key(leaf.writer, leaf.record_id)
         try:
             stream = self._evidence.open(key)
@@ -77,11 +82,11 @@ class Checker:
                 message = "the log holds this record's leaf, and the record is gone"
                 return _failed(leaf, error("phantom-leaf", key, message, who=leaf.writer))
             with stream:
-                return self._read(stream, key, leaf, erased=erased)
+                return self._read(stream, key, leaf, erased=erased, pruned=pruned)
         except LedgerError as failure:
             return _failed(leaf, error("unreadable", key, f"this record can't be read: {failure.message}"))
 
-    def _read(self, stream: BinaryIO, key: str, leaf: Leaf, *, erased: bool) -> Outcome:
+    def _read(self, stream: BinaryIO, key: str, leaf: Leaf, *, erased: bool, pruned: str | None) -> Outcome:
         line, newline, rest = some(stream, min(_FIRST, (leaf.bytes or _FIRST) + 1)).partition(b"\n")
         if not newline or merkle.leaf_hash(line) != leaf.leaf:
             message = "the record's first line is not the one whose leaf the log holds"
@@ -101,7 +106,9 @@ class Checker:
             return _failed(leaf, error("unknown-signer", key, message, who=who))
         if not signed:
             return _failed(leaf, error("bad-signature", key, "the record's signature does not verify", who=who))
-        return self._lines(stream, rest, key, leaf, found, who, erased=erased)
+        if pruned is not None and found.event_count and not (rest := rest or some(stream, 1)):
+            return Outcome(leaf, (), 0, 0, _claims(found, who), pruned)
+        return self._lines(stream, rest, key, leaf, found, who, erased=erased or pruned is not None)
 
     def _lines(
         self, stream: BinaryIO, rest: bytes, key: str, leaf: Leaf, found: Record, who: str, *, erased: bool

@@ -134,6 +134,11 @@ class Scratch:
         for row in self.database.execute("SELECT * FROM leaf ORDER BY position"):
             yield Leaf(*row)
 
+    def leaves_of(self, kind: str) -> Iterator[Leaf]:
+        """Yield the leaves of records of one kind in log order."""
+        for row in self.database.execute("SELECT * FROM leaf WHERE kind = ? ORDER BY position", (kind,)):
+            yield Leaf(*row)
+
     def last_of_state(self, state: str, size: int) -> Leaf | None:
         """Return the last record of a state among the first ``size`` leaves of the log."""
         query = "SELECT * FROM leaf WHERE state = ? AND position < ? ORDER BY position DESC LIMIT 1"
