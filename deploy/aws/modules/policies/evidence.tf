@@ -69,11 +69,15 @@ locals {
       }
     },
     {
-      Sid         = "DenyUnknownKeys"
-      Effect      = "Deny"
-      Principal   = "*"
-      Action      = "s3:PutObject"
-      NotResource = local.readable
+      Sid       = "DenyUnknownKeys"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:PutObject"
+      NotResource = concat(
+        ["${local.evidence}genesis.json", "${local.evidence}probe/*"],
+        local.committed,
+        values(local.own_records),
+      )
     },
   ]
 
@@ -112,12 +116,12 @@ locals {
   evidence_writers = concat(
     [
       {
-        Sid       = "DenyRecordsByOthers"
+        Sid       = "DenyGenesisByRoles"
         Effect    = "Deny"
         Principal = "*"
         Action    = "s3:PutObject"
-        Resource  = "${local.evidence}records/*"
-        Condition = { ArnNotLike = { "aws:PrincipalArn" = concat(values(local.writer_arns), var.founders) } }
+        Resource  = "${local.evidence}genesis.json"
+        Condition = { ArnLike = { "aws:PrincipalArn" = local.role_patterns } }
       },
       {
         Sid       = "DenyCommitsByOthers"
@@ -130,12 +134,12 @@ locals {
     ],
     [
       for index, writer in keys(var.writers) : {
-        Sid         = "HoldWriter${index}ToItsPrefix"
-        Effect      = "Deny"
-        Principal   = "*"
-        Action      = "s3:PutObject"
-        NotResource = local.writable[writer]
-        Condition   = { ArnEquals = { "aws:PrincipalArn" = local.writer_arns[writer] } }
+        Sid       = "DenyRecordsByOthers${index}"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = local.own_records[writer]
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = concat([local.writer_arns[writer]], var.founders) } }
       }
     ],
   )

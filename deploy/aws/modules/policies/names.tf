@@ -16,16 +16,22 @@ locals {
   role_arns = {
     for key, name in local.role_names : key => "arn:${var.partition}:iam::${var.account_id}:role${var.role_path}${name}"
   }
+  # For denials only: one pattern for all writers is shorter than their names, and one that fits too many is safe there.
+  role_patterns = concat(
+    ["arn:${var.partition}:iam::${var.account_id}:role${var.role_path}${var.name}-writer-*"],
+    [for key, arn in local.role_arns : arn if !startswith(key, "writer/")],
+  )
   writer_arns    = { for writer in keys(var.writers) : writer => local.role_arns["writer/${writer}"] }
   committers     = var.sequencer == null ? keys(var.writers) : [var.sequencer]
   committer_arns = [for writer in local.committers : local.writer_arns[writer]]
   auditor_arns   = [for key, arn in local.role_arns : arn if key == "auditor"]
 
   # Where a writer's role may create objects. What stands above the records is for holders of the log key alone.
-  committed = ["${local.evidence}commits/*", "${local.evidence}tokens/*", "${local.evidence}cosignatures/*"]
+  own_records = { for writer in keys(var.writers) : writer => "${local.evidence}records/${writer}/*" }
+  committed   = ["${local.evidence}commits/*", "${local.evidence}tokens/*", "${local.evidence}cosignatures/*"]
   writable = {
     for writer in keys(var.writers) : writer => concat(
-      ["${local.evidence}records/${writer}/*", "${local.evidence}probe/*"],
+      [local.own_records[writer], "${local.evidence}probe/*"],
       contains(local.committers, writer) ? local.committed : [],
     )
   }

@@ -60,7 +60,7 @@ locals {
         Resource = its.arn
         Condition = {
           for operator, arns in {
-            ArnLike    = length(var.administrators) > 0 ? [] : values(local.role_arns)
+            ArnLike    = [for pattern in local.role_patterns : pattern if length(var.administrators) == 0]
             ArnNotLike = var.administrators
           } : operator => { "aws:PrincipalArn" = arns } if length(arns) > 0
         }
