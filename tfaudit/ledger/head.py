@@ -35,6 +35,8 @@ class Head:
         self._evidence = evidence
         self._genesis = genesis
         self.state: State = live.start(genesis)
+        self._lost: set[int] = set()
+        """Commits whose chain of keys was found to lead nowhere."""
         self.next = 0
         """The first slot that was empty when it was last looked at: the next commit's, past every void one."""
 
@@ -164,7 +166,8 @@ class Head:
         """Return the keys that the record in commit ``number`` put in force; each set vouches for the next."""
         chain: list[Header] = []
         while number is not None:
-            if number >= before or len(chain) >= MAX_KEY_CHANGES:
+            if number >= before or number in self._lost or len(chain) >= MAX_KEY_CHANGES:
+                self._lost.update(header.number for header in chain)
                 raise InputError(f"commit {before} leads to no keys in force")
             chain.append(self._commit(number)[0].header)
             before, number = number, chain[-1].keys

@@ -14,13 +14,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from tfaudit.errors import LedgerError
-from tfaudit.ledger import ids
+from tfaudit.ledger import ids, s3_locking
 from tfaudit.ledger.s3 import NEEDS, NO_LOCK, UnfitStoreError
+from tfaudit.ledger.s3_listing import PAGE, list_current, version_pages
 from tfaudit.ledger.s3_objects import Body, Remote, digest_of, stream
 from tfaudit.ledger.store import Entry, Location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from tfaudit.config import Retention
     from tfaudit.ledger.ids import Clock
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 TAKEN: Final = "PreconditionFailed"
 BUSY: Final = "ConditionalRequestConflict"
-GONE: Final = ("NoSuchVersion", "NoSuchKey")
 PROBE: Final = "probe/"
 PROBE_SECONDS: Final = 120
 """How long a probe is locked: enough to see that a delete is refused."""
@@ -39,7 +39,6 @@ _KEPT: Final = 16 << 20
 """so many bytes of bodies,"""
 _SMALL: Final = 256 << 10
 """of objects, or beginnings of objects, up to this size."""
-_PAGE: Final = 1000
 _AHEAD: Final = 32
 
 
@@ -214,7 +213,7 @@ class EvidenceBucket:
         if shallow or (after and not (_is_commit(after) and self._first(after) is not None)):
             yield from list_current(self.bucket, prefix, after=after, shallow=shallow)
             return
-        for key, first in self._versions_after(prefix, after, _PAGE):
+        for key, first in self._versions_after(prefix, after, PAGE):
             yield Entry(key, first.size)
 
     def fetch(self, keys: Sequence[str], *, limit: int) -> None:
@@ -230,6 +229,27 @@ class EvidenceBucket:
     def written(self, key: str) -> Location | None:
         """Return where an object lies that this process has created."""
         return self._written.get(key)
+
+    def extend(self, key: str, until: int) -> bool:
+        """Lock an object for longer; see :meth:`tfaudit.ledger.store.Locking.extend`."""
+        mode = self.locks or "GOVERNANCE"
+        return s3_locking.extend(self.bucket, key, self._must_have(key).version, until=until, mode=mode)
+
+    def hold(self, key: str, *, on: bool) -> None:
+        """Set or lift a legal hold; see :meth:`tfaudit.ledger.store.Locking.hold`."""
+        s3_locking.hold(self.bucket, key, self._must_have(key).version, on=on)
+
+    def prune(self, key: str) -> None:
+        """Remove an object for good; see :meth:`tfaudit.ledger.store.Locking.prune`."""
+        self._must_have(key)
+        s3_locking.prune(self.bucket, key)
+        self._known.pop(key, None)
+
+    def _must_have(self, key: str) -> _First:
+        first = self._first(key)
+        if first is None:
+            raise LedgerError(f"there is no {key} in {self}")
+        return first
 
     def clock(self, local: Clock) -> Clock:
         """Return the store's clock; see :meth:`tfaudit.ledger.store.Timed.clock`."""
@@ -254,7 +274,7 @@ class EvidenceBucket:
             # From two before, so that the head's own versions are seen again. A marker has to be an object's key.
             for before in (number - 2, number - 1):
                 if before >= 0 and ids.commit_key(before) in self._known:
-                    self._learn_after(ids.COMMITS, ids.commit_key(before), _PAGE)
+                    self._learn_after(ids.COMMITS, ids.commit_key(before), PAGE)
                     return
             self._learn_prefix(_block(number))
             return
@@ -263,7 +283,7 @@ class EvidenceBucket:
             # Records: those of one writer are mostly read in their order.
             writer = "/".join(key.split("/", 2)[:2]) + "/"
             if self._last.startswith(writer) and self._last < key and self._last in self._known:
-                self._page = min(self._page * 2, _PAGE)
+                self._page = min(self._page * 2, PAGE)
                 self._learn_after(writer, self._last, self._page)
         if key not in self._known:
             self._page = 16
@@ -277,7 +297,7 @@ class EvidenceBucket:
                 self._look(key)
 
     def _learn_prefix(self, prefix: str) -> None:
-        for _ in self._versions_after(prefix, "", _PAGE, pages=None):
+        for _ in self._versions_after(prefix, "", PAGE, pages=None):
             pass
 
     def _learn_after(self, prefix: str, after: str, count: int) -> None:
@@ -391,46 +411,3 @@ def _block(number: int) -> str:
     """Return the start of a few commits' keys, those two before and after ``number`` among them where that can be."""
     first, last = ids.commit_key(max(number - 2, 0)), ids.commit_key(number + 2)
     return next((first[:-cut] for cut in (1, 2) if first[:-cut] == last[:-cut]), ids.commit_key(number))
-
-
-def version_pages(
-    bucket: Bucket, prefix: str, *, after: str, count: int, pages: int | None
-) -> Iterator[tuple[Mapping[str, Any], bool]]:
-    """Yield pages of versions and whether the last key of the page is whole in it; ``after`` is an object's key."""
-    parameters: dict[str, Any] = {"Prefix": bucket.place.prefix + prefix, "MaxKeys": count}
-    if after:
-        parameters["KeyMarker"] = bucket.place.prefix + after
-    while pages is None or pages > 0:
-        page = bucket.call("list_object_versions", **parameters).body
-        truncated = page.get("IsTruncated", False)
-        # Some stores list from the marker on, inclusive.
-        for kind in ("Versions", "DeleteMarkers"):
-            if after and kind in page:
-                page = {**page, kind: [one for one in page[kind] if one["Key"] > bucket.place.prefix + after]}
-        yield page, not truncated
-        if not truncated:
-            return
-        parameters["KeyMarker"] = page["NextKeyMarker"]
-        if page.get("NextVersionIdMarker"):
-            parameters["VersionIdMarker"] = page["NextVersionIdMarker"]
-        else:
-            parameters.pop("VersionIdMarker", None)
-        pages = None if pages is None else pages - 1
-
-
-def list_current(bucket: Bucket, prefix: str, *, after: str, shallow: bool) -> Iterator[Entry]:
-    """Yield what stands on top under ``prefix``, as :meth:`tfaudit.ledger.store.Store.list` says."""
-    start = len(bucket.place.prefix)
-    parameters: dict[str, Any] = {"Prefix": bucket.place.prefix + prefix, "MaxKeys": _PAGE}
-    if after:
-        parameters["StartAfter"] = bucket.place.prefix + after
-    if shallow:
-        parameters["Delimiter"] = "/"
-    while True:
-        page = bucket.call("list_objects_v2", **parameters).body
-        found = [Entry(one["Key"][start:], one["Size"]) for one in page.get("Contents", ())]
-        found += [Entry(one["Prefix"][start:], None) for one in page.get("CommonPrefixes", ())]
-        yield from sorted(found)
-        if not page.get("IsTruncated"):
-            return
-        parameters["ContinuationToken"] = page["NextContinuationToken"]

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tfaudit.ledger import ids
-from tfaudit.ledger.s3_evidence import GONE, version_pages
+from tfaudit.ledger.s3_listing import GONE, version_pages
 from tfaudit.ledger.verify.versions import Version
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import io
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tfaudit.errors import LedgerError
-from tfaudit.ledger.s3_evidence import BUSY, GONE, TAKEN, list_current, version_pages
+from tfaudit.ledger.s3_evidence import BUSY, TAKEN
+from tfaudit.ledger.s3_listing import GONE, list_current, version_pages
 from tfaudit.ledger.s3_objects import Body, Remote, digest_of, stream
 
 if TYPE_CHECKING:

@@ -105,6 +105,23 @@ class Located(Protocol):
 
 
 @runtime_checkable
+class Locking(Protocol):
+    """A store whose objects can't be removed before a time of their own, nor while they are held."""
+
+    def extend(self, key: str, until: int) -> bool:
+        """Lock the object until then at least (milliseconds since the epoch); False where it is locked longer already.
+
+        Raises :class:`LedgerError` when the store failed or there is no such object.
+        """
+
+    def hold(self, key: str, *, on: bool) -> None:
+        """Set or lift the object's legal hold; errors as :meth:`extend`."""
+
+    def prune(self, key: str) -> None:
+        """Remove the object in all its versions, if its lock has ended and it is not held; errors as :meth:`extend`."""
+
+
+@runtime_checkable
 class Timed(Protocol):
     """A store with a clock of its own."""
 
