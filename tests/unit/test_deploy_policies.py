@@ -680,6 +680,26 @@ def test_thirty_writers_fit(render):
     assert "longer than the 20 KB" in render(code=1, writers=many, sequencer=None, key_arns=keys_of(*many))
 
 
+@pytest.mark.parametrize("log", [f"{KEYS}/log", None])
+@pytest.mark.parametrize("genesis", [f"sha256:{'0' * 64}", None])
+@pytest.mark.parametrize("retention", [{"profile": "sox", "days": 2557}, {"profile": None, "days": 400}])
+def test_the_printed_configuration_is_tfaudits(engine, tmp_path, log, genesis, retention):
+    """What the module prints as tfaudit.toml is read by tfaudit, with what is not given left out."""
+    values = {"ledger": "s3://a-b/c", "working": "s3://a-w/c", "writer": "ci", "region": "eu-west-1", "record": "arn:r"}
+    values |= {"log": log, "genesis": genesis, "retention": {**retention, "mode": "COMPLIANCE"}}
+    template = json.dumps(str(MODULE / "tfaudit.toml.tftpl"))
+    (tmp_path / "main.tf").write_text(
+        f'output "text" {{\n  value = templatefile({template}, {json.dumps(values)})\n}}\n'
+    )
+    subprocess.run([*engine, "plan", "-out", "plan"], cwd=tmp_path, check=True, capture_output=True)
+    shown = subprocess.run([*engine, "show", "-json", "plan"], cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / config.FILE_NAME).write_text(json.loads(shown.stdout)["planned_values"]["outputs"]["text"]["value"])
+    read = config.load(cwd=tmp_path, environ={})
+    assert (read.ledger, read.working, read.writer, read.genesis) == ("s3://a-b/c", "s3://a-w/c", "ci", genesis)
+    assert (read.signer_record, read.signer_log) == ("awskms:arn:r", f"awskms:{log}" if log else None)
+    assert read.retention == config.Retention(mode="COMPLIANCE", days=retention["days"], profile=retention["profile"])
+
+
 def test_every_statement_is_well_formed(render):
     """Statement ids are unique and of letters and digits, as AWS wants; every statement is one the evaluator knows."""
     made = render(replica=REPLICA)

@@ -23,7 +23,7 @@ locals {
   )
   writer_arns    = { for writer in keys(var.writers) : writer => local.role_arns["writer/${writer}"] }
   committers     = var.sequencer == null ? keys(var.writers) : [var.sequencer]
-  committer_arns = [for writer in local.committers : local.writer_arns[writer]]
+  committer_arns = [for writer in local.committers : lookup(local.writer_arns, writer, "")]
   auditor_arns   = [for key, arn in local.role_arns : arn if key == "auditor"]
 
   # Where a writer's role may create objects. What stands above the records is for holders of the log key alone.

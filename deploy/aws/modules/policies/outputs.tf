@@ -50,6 +50,11 @@ output "keeper_policy" {
 output "committers" {
   description = "The writers that hold the log key."
   value       = local.committers
+
+  precondition {
+    condition     = var.sequencer == null || contains(keys(var.writers), coalesce(var.sequencer, "-"))
+    error_message = "The sequencer is none of the writers."
+  }
 }
 
 output "retention" {

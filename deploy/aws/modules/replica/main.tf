@@ -1,0 +1,148 @@
+# A copy of the evidence in another account, which the first account's administrators can neither change nor remove.
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+
+locals {
+  bucket     = coalesce(var.bucket, "${var.name}-replica")
+  bucket_arn = "arn:${data.aws_partition.current.partition}:s3:::${local.bucket}"
+  # The role is made by the ledger's module, perhaps after this bucket: the policies take it as a condition, since a
+  # principal has to exist.
+  source_root = "arn:${data.aws_partition.current.partition}:iam::${var.source_account_id}:root"
+  source_role = "arn:${data.aws_partition.current.partition}:iam::${var.source_account_id}:role${var.role_path}${var.name}-replication"
+}
+
+resource "aws_kms_key" "replica" {
+  description             = "${var.name}: encrypts the copy of the evidence"
+  deletion_window_in_days = 30
+  enable_key_rotation     = true
+  tags                    = var.tags
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "AccountDecides"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:root" }
+        Action    = "kms:*"
+        Resource  = "*"
+      },
+      {
+        Sid       = "EncryptCopies"
+        Effect    = "Allow"
+        Principal = { AWS = local.source_root }
+        Action    = ["kms:Encrypt", "kms:GenerateDataKey"]
+        Resource  = "*"
+        Condition = { ArnEquals = { "aws:PrincipalArn" = local.source_role } }
+      },
+    ]
+  })
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_s3_bucket" "replica" {
+  bucket              = local.bucket
+  object_lock_enabled = true
+  force_destroy       = false
+  tags                = var.tags
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_s3_bucket_ownership_controls" "replica" {
+  bucket = aws_s3_bucket.replica.id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_versioning" "replica" {
+  bucket = aws_s3_bucket.replica.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_object_lock_configuration" "replica" {
+  bucket = aws_s3_bucket_versioning.replica.bucket
+
+  rule {
+    default_retention {
+      mode = var.retention.mode
+      days = var.retention.days
+    }
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "replica" {
+  bucket = aws_s3_bucket.replica.id
+
+  rule {
+    bucket_key_enabled = true
+
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = "aws:kms"
+      kms_master_key_id = aws_kms_key.replica.arn
+    }
+  }
+}
+
+resource "aws_s3_bucket_public_access_block" "replica" {
+  bucket = aws_s3_bucket.replica.id
+
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_policy" "replica" {
+  bucket = aws_s3_bucket.replica.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "DenyWithoutTls"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource  = [local.bucket_arn, "${local.bucket_arn}/*"]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+      {
+        # Copies come by replication, and by nothing else.
+        Sid       = "DenyChange"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = ["s3:BypassGovernanceRetention", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject", "s3:ReplicateDelete"]
+        Resource  = "${local.bucket_arn}/*"
+      },
+      {
+        Sid       = "DenyCopiesByOthers"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:ReplicateObject"
+        Resource  = "${local.bucket_arn}/*"
+        Condition = { ArnNotEquals = { "aws:PrincipalArn" = local.source_role } }
+      },
+      {
+        Sid       = "AllowCopies"
+        Effect    = "Allow"
+        Principal = { AWS = local.source_root }
+        Action    = ["s3:ObjectOwnerOverrideToBucketOwner", "s3:ReplicateObject", "s3:ReplicateTags"]
+        Resource  = "${local.bucket_arn}/*"
+        Condition = { ArnEquals = { "aws:PrincipalArn" = local.source_role } }
+      },
+    ]
+  })
+
+  depends_on = [aws_s3_bucket_public_access_block.replica]
+}

@@ -1,0 +1,251 @@
+"""deploy/aws on the real AWS provider against an emulator: it plans, applies, and then has nothing more to do.
+
+The emulator proves that the provider understands the module, not what AWS makes of the policies: that is asked of their
+JSON in the unit tests. Provider 3.39 has other words for buckets' settings; deploy/ beside this file has them, in place
+of the one module that is written for current providers only.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import boto3
+import pytest
+import support
+
+from tfaudit import config
+
+pytestmark = [pytest.mark.engine, pytest.mark.aws, pytest.mark.slow, pytest.mark.xdist_group("aws")]
+
+MODULE = support.REPOSITORY / "deploy" / "aws"
+STAND_IN = Path(__file__).with_name("deploy") / "buckets"
+EXAMPLES = ("github", "gitlab", "sequencer")
+ACCOUNT = "123456789012"
+REPLICA = {
+    "account_id": "210987654321",
+    "bucket_arn": "arn:aws:s3:::acme-replica",
+    "kms_key_arn": "arn:aws:kms:eu-central-1:210987654321:key/11111111-2222-3333-4444-555555555555",
+}
+GENESIS = f"sha256:{'0' * 64}"
+
+PROVIDER = """
+provider "aws" {{
+  access_key                  = "AKIDEXAMPLE"
+  secret_key                  = "secret-of-the-example"
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_requesting_account_id  = true
+  s3_force_path_style         = true
+  endpoints {{
+    iam = "{endpoint}"
+    kms = "{endpoint}"
+    s3  = "{endpoint}"
+    sts = "{endpoint}"
+  }}
+}}
+"""
+
+
+@pytest.fixture(scope="module")
+def mirror(provider_config):
+    """A CLI configuration by which the provider is found under its ordinary name, offline."""
+    hosts = provider_config.parent / "mirror"
+    (unpacked,) = (hosts / support.PROVIDER_HOST / "hashicorp" / "aws" / "3.39.0").iterdir()
+    for host in ("registry.terraform.io", "registry.opentofu.org"):
+        link = hosts / host / "hashicorp" / "aws" / "3.39.0" / unpacked.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.exists():
+            link.symlink_to(unpacked)
+    return provider_config
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, engine, mirror, aws_endpoint):
+    """A function that makes a project out of an example, its provider pointed at the emulator."""
+    tree = tmp_path_factory.mktemp("deploy") / "aws"
+    shutil.copytree(MODULE, tree)
+    for file in STAND_IN.glob("*.tf"):
+        shutil.copy(file, tree / "modules" / "buckets")
+    environment = support.environment_for(tree.parent / "home", engine, TF_CLI_CONFIG_FILE=str(mirror))
+
+    def of(example, **variables):
+        project = support.Project(folder=tree / "examples" / example, engine=engine, environment=environment)
+        # An override file: the example's own text stays as it is.
+        project.write(PROVIDER.format(endpoint=aws_endpoint), "emulator_override.tf")
+        project.write(json.dumps(variables), "terraform.tfvars.json")
+        project.run_engine("init", "-no-color", "-input=false")
+        return project
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def bare(place):
+    """A project whose only call of the module each test writes for itself."""
+    github = place("github")
+    folder = github.folder.with_name("bare")
+    folder.mkdir()
+    project = support.Project(folder=folder, engine=github.engine, environment=github.environment)
+    emulator = (github.folder / "emulator_override.tf").read_text()
+    project.write(emulator.replace("{", '{\n  region = "eu-west-1"', 1), "provider.tf")
+    project.write('module "ledger" {\n  source = "../.."\n  name = "acme"\n  writers = {}\n}\n', "ledger.tf")
+    project.run_engine("init", "-no-color", "-input=false")
+    return project
+
+
+@pytest.fixture(scope="module")
+def applied(place):
+    """The GitHub example, applied, with its output."""
+    project = place("github", genesis=GENESIS, founders=[f"arn:aws:iam::{ACCOUNT}:role/founder"])
+    project.run_engine("apply", "-no-color", "-input=false", "-auto-approve")
+    ledger = json.loads(project.run_engine("output", "-json").stdout)["ledger"]["value"]
+    return project, ledger
+
+
+@pytest.fixture(scope="module")
+def ask(aws_endpoint):
+    """A function from a service's name to a client of the emulator."""
+
+    def client(service):
+        return boto3.client(
+            service,
+            endpoint_url=aws_endpoint,
+            region_name="eu-west-1",
+            aws_access_key_id="AKIDEXAMPLE",
+            aws_secret_access_key="secret-of-the-example",
+        )
+
+    return client
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_is_valid(place, example):
+    """Each example, and by it the whole module, passes the provider's own validation."""
+    told = json.loads(place(example, **variables_of(example)).run_engine("validate", "-json").stdout)
+    assert (told["valid"], told["diagnostics"]) == (True, [])
+
+
+@pytest.mark.parametrize("example", ["gitlab", "sequencer"])
+def test_the_other_examples_can_be_planned(place, example):
+    """Each plans from nothing to buckets, keys, policies and roles; the third is applied."""
+    project = place(example, **variables_of(example))
+    project.run_engine("plan", "-no-color", "-input=false", "-out", "plan")
+    plan = json.loads(project.run_engine("show", "-json", "plan").stdout)
+    actions = {tuple(change["change"]["actions"]) for change in plan["resource_changes"] if change["mode"] == "managed"}
+    assert actions == {("create",)}
+
+
+def test_a_second_plan_is_empty(applied):
+    """Applied once, there is nothing more to do."""
+    project, _ = applied
+    assert project.run_engine("plan", "-no-color", "-input=false", "-detailed-exitcode", code=None).returncode == 0
+
+
+def test_evidence_is_locked_versioned_and_encrypted(applied, ask):
+    """The evidence bucket has versions, Object Lock with the profile's days, and its key by default."""
+    _, ledger = applied
+    s3 = ask("s3")
+    bucket = "acme-tfaudit-evidence"
+    lock = s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+    assert lock["ObjectLockEnabled"] == "Enabled"
+    default = lock["Rule"]["DefaultRetention"]
+    assert (default["Mode"], default["Days"]) == ("GOVERNANCE", config.PROFILE_DAYS["soc2"])
+    assert s3.get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == ledger["key_arns"]["evidence"]
+    assert rule["BucketKeyEnabled"] is True
+    assert all(s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"].values())
+
+
+def test_working_has_no_lock(applied, ask):
+    """The working bucket has neither lock nor versions, and a key of its own."""
+    _, ledger = applied
+    s3 = ask("s3")
+    bucket = "acme-tfaudit-working"
+    assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
+    with pytest.raises(s3.exceptions.ClientError, match="ObjectLockConfigurationNotFound"):
+        s3.get_object_lock_configuration(Bucket=bucket)
+    (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["KMSMasterKeyID"] == ledger["key_arns"]["working"]
+
+
+def test_signing_keys_sign_p256(applied, ask):
+    """Each writer and the log have a P-256 key that signs; all keys are different."""
+    _, ledger = applied
+    assert len(set(ledger["key_arns"].values())) == len(ledger["key_arns"])
+    for name in ("log", "record/ci-github", "record/people"):
+        key = ask("kms").get_public_key(KeyId=ledger["key_arns"][name])
+        assert (key["KeyUsage"], key["CustomerMasterKeySpec"]) == ("SIGN_VERIFY", "ECC_NIST_P256")
+
+
+def test_roles_are_the_policies_own(applied, ask):
+    """The roles have the ARNs that the policies name, and one policy each."""
+    _, ledger = applied
+    iam = ask("iam")
+    assert set(ledger["role_arns"]) == {"auditor", "writer/ci-github", "writer/people"}
+    policy = json.loads(ask("s3").get_bucket_policy(Bucket="acme-tfaudit-evidence")["Policy"])
+    for role, arn in ledger["role_arns"].items():
+        name = arn.rpartition("/")[2]
+        assert iam.get_role(RoleName=name)["Role"]["Arn"] == arn
+        assert iam.list_role_policies(RoleName=name)["PolicyNames"] == ["tfaudit"]
+        if role.startswith("writer/"):
+            assert arn in json.dumps(policy)
+
+
+@pytest.mark.parametrize("writer", ["ci-github", "people"])
+def test_the_printed_configuration_is_tfaudits(applied, writer, tmp_path):
+    """The tfaudit.toml for a writer is one that tfaudit reads; it names its store, keys and retention."""
+    _, ledger = applied
+    (tmp_path / config.FILE_NAME).write_text(ledger["tfaudit_toml"][writer])
+    assert "[signer]" in ledger["tfaudit_toml"][writer]
+    read = config.load(cwd=tmp_path, environ={})
+    assert (read.ledger, read.working) == (ledger["ledger"], ledger["working"])
+    assert (read.writer, read.genesis) == (writer, GENESIS)
+    assert read.signer_record == f"awskms:{ledger['key_arns'][f'record/{writer}']}"
+    assert read.signer_log == f"awskms:{ledger['key_arns']['log']}"
+    assert read.retention == config.Retention(mode="GOVERNANCE", days=731, profile="soc2")
+    assert read.s3.region == "eu-west-1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"name": "Acme"}, "lower-case letters"),
+        ({"prefix": "/ledger"}, "slashes between"),
+        ({"retention": {"profile": "iso"}}, "soc2, pci, hipaa, sox or sec17a4"),
+        ({"retention": {"days": 0}}, "whole number"),
+        ({"retention": {"days": 1, "mode": "NONE"}}, "GOVERNANCE or COMPLIANCE"),
+        ({"writers": {}}, "needs a writer"),
+        ({"writers": {"CI": {"principals": ["arn:aws:iam::123456789012:role/x"]}}}, "lower-case letters"),
+        ({"writers": {"ci": {}}}, "someone who may take its role"),
+        ({"writers": {"ci": {"github": [{"repository": "acme/*", "environment": "p"}]}}}, "without wildcards"),
+        ({"writers": {"ci": {"github": [{"repository": "acme/infra"}]}}}, "exactly one of them"),
+        ({"writers": {"ci": {"github": [{"repository": "acme/infra", "environment": "*"}]}}}, "no wildcards"),
+        (
+            {"writers": {"ci": {"github": [{"repository": "acme/infra", "branch": "main", "owner_id": "1"}]}}},
+            "belong together",
+        ),
+        ({"writers": {"ci": {"gitlab": [{"project": "acme", "ref": "main"}]}}}, "group/project"),
+        ({"writers": {"ci": {"gitlab": [{"project": "acme/x", "ref": "feature/*"}]}}}, "no wildcards"),
+        ({"writers": {"ci": {"principals": ["*"]}}}, "ARNs with an account id"),
+        ({"sequencer": "nobody"}, "is none of the writers"),
+        ({"transition": {"storage_class": "DEEP_ARCHIVE"}}, "INTELLIGENT_TIERING, STANDARD_IA or GLACIER_IR"),
+        ({"transition": {"storage_class": "STANDARD_IA", "days": 1}}, "before 30 days"),
+        ({"genesis": "abc"}, "64 hexadecimal digits"),
+        ({"oidc": {"gitlab_issuer": "https://gitlab.com"}}, "without https://"),
+    ],
+)
+def test_a_variable_that_does_not_fit_is_refused(bare, changes, told):
+    """Each variable is refused with what it should be, before anything is made."""
+    given = {"name": "acme", "writers": {"ci": {"principals": [f"arn:aws:iam::{ACCOUNT}:role/x"]}}, **changes}
+    arguments = "".join(f"  {name} = jsondecode({json.dumps(json.dumps(value))})\n" for name, value in given.items())
+    bare.write(f'module "ledger" {{\n  source = "../.."\n{arguments}}}\n', "ledger.tf")
+    refused = bare.run_engine("plan", "-no-color", "-input=false", code=1)
+    assert told in " ".join(refused.stderr.replace("│", " ").split())
+
+
+def variables_of(example):
+    """The variables that an example has no default for."""
+    return {"replica": REPLICA} if example == "sequencer" else {}
