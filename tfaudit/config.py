@@ -7,6 +7,7 @@ both. An unknown key is an error that names the nearest known one: a misspelt ke
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -116,18 +117,21 @@ def load(
     *,
     cwd: Path,
     environ: Mapping[str, str],
+    folder: Path | None = None,
     config_file: str | None = None,
     ledger: str | None = None,
     working: str | None = None,
 ) -> Config:
-    """Return the configuration in force for a run in ``cwd`` (absolute).
+    """Return the configuration in force for a run in ``folder``, by default the working directory ``cwd``.
 
-    The last three arguments are the command line's own. Raises :class:`ConfigError` for an unreadable file, an unknown
+    Both are absolute, with no ``..`` and no link in ``folder``: the nearest ``tfaudit.toml`` is looked for from there
+    upwards. The last three arguments are the command line's own. Raises :class:`ConfigError` for an unreadable file, an unknown
     key, a wrong type or value, each by name.
     """
     named = config_file or environ.get("TFAUDIT_CONFIG")
-    file = _named_file(cwd, named) if named else find_file(cwd)
-    root = file.parent if file else cwd
+    start = folder or cwd
+    file = _named_file(cwd, named) if named else find_file(start)
+    root = file.parent if file else start
     table = _read(file) if file else {}
     where = str(file) if file else "the environment"
     _check_keys(table, where)
@@ -159,19 +163,26 @@ def load(
         writer=writer,
         on_ledger_failure=cast(OnLedgerFailure, failure),
         genesis=genesis,
-        signer_record=_key(text.nested("signer", "record") or "file:.tfaudit/keys/record.pem", root),
-        signer_log=_optional_key(text.nested("signer", "log"), root),
-        signer_second=_optional_key(text.nested("signer", "second"), root),
+        signer_record=text.key("record", cwd, root) or _key("file:.tfaudit/keys/record.pem", root),
+        signer_log=text.key("log", cwd, root),
+        signer_second=text.key("second", cwd, root),
         redact=text.patterns("capture", "redact"),
         keep=text.patterns("capture", "keep"),
         audit_reads=text.flag("audit", "reads"),
         s3=S3Settings(**{key: text.nested("s3", key) for key in _TABLES["s3"]}),
-        retention=retention_rule(
-            text.nested("retention", "profile"),
-            text.number("retention", "days", most=MAX_DAYS),
-            text.nested("retention", "mode"),
-            where=where,
-        ),
+        retention=_retention(text, environ, where),
+    )
+
+
+def _retention(text: _Texts, environ: Mapping[str, str], where: str) -> Retention | None:
+    given = {key for key in ("profile", "days") if environ.get(f"TFAUDIT_RETENTION_{key.upper()}")}
+    # The one in the environment stands in for the other in the file as well.
+    wanted = given or {"profile", "days"}
+    return retention_rule(
+        text.nested("retention", "profile") if "profile" in wanted else None,
+        text.number("retention", "days", most=MAX_DAYS) if "days" in wanted else None,
+        text.nested("retention", "mode"),
+        where=where,
     )
 
 
@@ -217,6 +228,11 @@ class _Texts:
         found = self._environ.get(f"TFAUDIT_{table.upper()}_{key.upper()}")
         return found or self._text(self._member(table, key), f"{table}.{key}")
 
+    def key(self, name: str, cwd: Path, root: Path) -> str | None:
+        """Return a signing key's URI, a relative path in it made absolute from where it was given."""
+        uri = self.nested("signer", name)
+        return _key(uri, cwd if self._environ.get(f"TFAUDIT_SIGNER_{name.upper()}") else root) if uri else None
+
     def patterns(self, table: str, key: str) -> tuple[str, ...]:
         value = self._member(table, key)
         if value is None:
@@ -261,7 +277,7 @@ class _Texts:
 
 
 def _named_file(cwd: Path, name: str) -> Path:
-    file = cwd / name
+    file = Path(os.path.realpath((cwd / name).parent), Path(name).name)
     if not file.is_file():
         raise ConfigError(f"there is no configuration file {name}", hint="check --config or TFAUDIT_CONFIG")
     return file
@@ -309,10 +325,6 @@ def _location(text: str, base: Path) -> str:
     if "://" in text:
         raise ConfigError(f'"{text}" is no ledger location', hint="a folder, or s3://bucket/prefix")
     return str((base / text).absolute())
-
-
-def _optional_key(uri: str | None, root: Path) -> str | None:
-    return _key(uri, root) if uri else None
 
 
 def _key(uri: str, root: Path) -> str:

@@ -58,6 +58,16 @@ def test_command_line_overrides_the_environment(tmp_path: Path) -> None:
         ("signer = 3", "signer in .* is not a table"),
         ('[capture]\nredact = "x"', "not a list of patterns"),
         ('[audit]\nreads = "yes"', "not true or false"),
+        ('[s3]\nregoin = "x"', 'did you mean "s3.region"'),
+        ('[retention]\nprofile = "iso"', "one of soc2, pci, hipaa, sox, sec17a4"),
+        ("[retention]\ndays = 0", "retention.days in .* is not a number from 1 to 36500"),
+        ('[retention]\ndays = "400"', "not a number"),
+        ("[retention]\ndays = true", "not a number"),
+        ('[retention]\ndays = 1\nmode = "governance"', '"GOVERNANCE" or "COMPLIANCE"'),
+        ('[retention]\nmode = "COMPLIANCE"', "stands alone"),
+        ('[retention]\nprofile = "pci"\ndays = 3', "both a profile and days"),
+        ('[retention]\nprofile = "sec17a4"', 'retention.mode = "COMPLIANCE"'),
+        ('[retention]\nprofile = "sec17a4"\nmode = "GOVERNANCE"', "needs a lock that nobody can lift"),
         ('genesis = "abc"', "64 hexadecimal digits"),
         ('writer = "../x"', "lower-case letters"),
         ('ledger = "ftp://x"', "no ledger location"),
@@ -85,3 +95,21 @@ def test_any_bytes_give_a_config_or_a_config_error(tmp_path_factory: pytest.Temp
     (folder / "tfaudit.toml").write_bytes(data)
     with contextlib.suppress(ConfigError):
         config.load(cwd=folder, environ={})
+
+
+def test_retention_comes_from_a_profile_or_days(tmp_path: Path) -> None:
+    """A profile stands for its years, GOVERNANCE is the default, and without a table there is no rule."""
+    assert config.load(cwd=tmp_path, environ={}).retention is None
+    write(tmp_path, '[retention]\nprofile = "hipaa"\n')
+    loaded = config.load(cwd=tmp_path, environ={}).retention
+    assert loaded == config.Retention(mode="GOVERNANCE", days=2192, profile="hipaa")
+    write(tmp_path, '[retention]\nprofile = "sec17a4"\nmode = "COMPLIANCE"\n')
+    loaded = config.load(cwd=tmp_path, environ={"TFAUDIT_RETENTION_DAYS": "400"}).retention
+    assert loaded == config.Retention(mode="COMPLIANCE", days=400)
+
+
+def test_s3_settings_come_from_file_and_environment(tmp_path: Path) -> None:
+    """What the environment says of S3 wins over the file, what neither says is left to AWS's own configuration."""
+    write(tmp_path, '[s3]\nregion = "eu-central-1"\nkms_key_id = "alias/a"\n')
+    loaded = config.load(cwd=tmp_path, environ={"TFAUDIT_S3_REGION": "eu-west-1"}).s3
+    assert loaded == config.S3Settings(region="eu-west-1", kms_key_id="alias/a")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from tfaudit.ledger.store import Located
 
 if TYPE_CHECKING:
     from tfaudit.ledger.commit import Commit, RecordLine
     from tfaudit.ledger.live import State
+    from tfaudit.ledger.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,10 @@ class Receipt:
     """64 hexadecimal digits."""
     checkpoint: str | None
     """The signed note; None only where the log is still empty."""
+    version_id: str | None = None
+    """Of the record's object, where this process created it in a store that keeps versions."""
+    retain_until: int | None = None
+    """When the lock that came with it ends, milliseconds since the epoch; None where the store's default holds."""
 
 
 def committed(line: RecordLine, holder: Commit, origin: str) -> Receipt:
@@ -61,3 +68,9 @@ def staged(line: RecordLine, state: State) -> Receipt:
         root=state.root.hex(),
         checkpoint=state.checkpoint,
     )
+
+
+def located(receipt: Receipt, store: Store) -> Receipt:
+    """Return the receipt with where this process has put the record in ``store``; asks nobody."""
+    where = store.written(receipt.key) if isinstance(store, Located) else None
+    return receipt if where is None else replace(receipt, version_id=where.version_id, retain_until=where.retain_until)

@@ -53,12 +53,12 @@ class Sender:
         # A crash here: the record is staged, durable. The next writer adopts it; till then verify counts it as pending.
         self.step("staged")
         if self.committer is None:
-            return receipt.staged(sealed.record, self.head.state)
+            return receipt.located(receipt.staged(sealed.record, self.head.state), self.evidence)
         held = self.committer.commit((sealed.record, sealed.line), self.head.catch_up())
         # A crash here: the record is in the log, and so are all others of its commit. Only the hint is old.
         self.leave_hint()
         self.step("hinted")
-        return receipt.committed(sealed.record, held.commit, self.head.state.origin)
+        return receipt.located(receipt.committed(sealed.record, held.commit, self.head.state.origin), self.evidence)
 
     def _disclose(self, sealed: Sealed) -> None:
         """Create the disclosure file, or find that an earlier try of ours has landed."""

@@ -148,7 +148,9 @@ class World:
 
 
 @dataclass
-class _Meta:
+class Meta:
+    """What a client tells of itself."""
+
     endpoint_url: str = "https://s3.eu-west-1.amazonaws.com"
     region_name: str = "eu-west-1"
 
@@ -159,7 +161,7 @@ class Client:
 
     world: World
     faults: Faults = Faults()
-    meta: _Meta = field(default_factory=_Meta)
+    meta: Meta = field(default_factory=Meta)
 
     def __getattr__(self, operation: str) -> Callable[..., dict[str, Any]]:
         """Return the operation of that name."""
