@@ -28,17 +28,20 @@ TIMEOUT = 20.0
 ENGINE = """\
 #!{python}
 import os, signal, sys, time
-log = open({log!r}, "a", buffering=1)
+log = os.open({log!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 got = []
+def write(*words):
+    # Not by print: a signal may come in the middle of one, and buffered files can't be entered twice.
+    os.write(log, (" ".join(map(str, words)) + "\\n").encode())
 def handler(number, frame):
     got.append(number)
-    print("signal", number, file=log)
+    write("signal", number)
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     if signal.getsignal(number) != signal.SIG_IGN:
         signal.signal(number, handler)
-print("started", os.getpid(), file=log)
+write("started", os.getpid())
 {body}
-print("finished", file=log)
+write("finished")
 sys.exit(7)
 """
 
