@@ -33,7 +33,6 @@ module "policies" {
   writers        = var.writers
   sequencer      = var.sequencer
   auditors       = var.auditors
-  keepers        = var.keepers
   founders       = var.founders
   administrators = var.administrators
   oidc           = var.oidc

@@ -21,11 +21,6 @@ output "key_arns" {
   )
 }
 
-output "keeper_policy" {
-  description = "The policy for the keepers' own role."
-  value       = module.policies.keeper_policy
-}
-
 output "tfaudit_toml" {
   description = "A tfaudit.toml for each writer."
   value = {

@@ -75,9 +75,12 @@ variable "writers" {
       these components.
     principals: ARN patterns of IAM roles or users that may take the role, for people.
     read_disclosures: whether the role may read recorded values, which it writes in any case.
+    keeper: whether the role may also hold and release runs, extend locks, prune what is past them, and erase values.
+      Not for CI.
   EOT
   type = map(object({
     read_disclosures = optional(bool, true)
+    keeper           = optional(bool, false)
     principals       = optional(list(string), [])
     github = optional(list(object({
       repository       = string
@@ -170,12 +173,6 @@ variable "auditors" {
     condition     = try(alltrue([for arn in var.auditors.principals : can(regex("^arn:[^:]+:(iam|sts)::[0-9]{12}:.+$", arn))]), var.auditors == null)
     error_message = "Auditors are ARNs with an account id; only what follows it may be a pattern."
   }
-}
-
-variable "keepers" {
-  description = "ARN patterns of those who erase disclosures, prune, hold and release. Their own role needs the policy in output keeper_policy."
-  type        = list(string)
-  default     = []
 }
 
 variable "founders" {

@@ -28,11 +28,10 @@ BUCKET = "arn:aws:s3:::acme-evidence"
 WORKING = "arn:aws:s3:::acme-working"
 KEYS = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role"
-GITHUB, GITLAB, PEOPLE, SEQUENCER = (
-    f"{ROLE}/tfaudit/acme-writer-{name}" for name in ("ci-github", "ci-gitlab", "people", "sequencer")
+GITHUB, GITLAB, KEEPER, PEOPLE, SEQUENCER = (
+    f"{ROLE}/tfaudit/acme-writer-{name}" for name in ("ci-github", "ci-gitlab", "keeper", "people", "sequencer")
 )
 AUDITOR = f"{ROLE}/tfaudit/acme-auditor"
-KEEPER = f"{ROLE}/keeper"
 FOUNDER = f"{ROLE}/founder"
 ADMIN = f"{ROLE}/admin"
 OWNER = f"arn:aws:iam::{ACCOUNT}:root"
@@ -40,6 +39,7 @@ OWNER = f"arn:aws:iam::{ACCOUNT}:root"
 WRITERS = {
     "ci-github": {"github": [{"repository": "acme/infra", "environment": "production"}]},
     "ci-gitlab": {"gitlab": [{"project": "acme/infra", "ref": "main"}], "read_disclosures": False},
+    "keeper": {"principals": [f"{ROLE}/records-office"], "keeper": True},
     "people": {"principals": [f"{ROLE}/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Platform_*"]},
     "sequencer": {"github": [{"repository": "acme/infra", "branch": "main"}]},
 }
@@ -59,7 +59,6 @@ PLAIN = {
     "writers": WRITERS,
     "sequencer": "sequencer",
     "auditors": {"principals": ["arn:aws:iam::210987654321:role/audit"], "external_id": "2026"},
-    "keepers": [KEEPER],
     "founders": [FOUNDER],
 }
 REPLICA = {
@@ -167,7 +166,12 @@ CREATES = (
     put(AUDITOR, RECORD.format("ci-github"), allowed=False),
     put(ADMIN, RECORD.format("ci-github"), allowed=False),
     put(OWNER, RECORD.format("ci-github"), allowed=False),
-    put(KEEPER, RECORD.format("ci-github"), allowed=False),
+    put(KEEPER, RECORD.format("keeper"), allowed=True),
+    put(ADMIN, RECORD.format("keeper"), allowed=False),
+    # It puts back the first lines of what it prunes, conditionally like everybody.
+    put(KEEPER, RECORD.format("ci-github"), allowed=True),
+    put(KEEPER, RECORD.format("ci-github"), allowed=False, if_none_match=None),
+    put(KEEPER, COMMIT, allowed=False),
     put(FOUNDER, RECORD.format("ci-github"), allowed=True),
     # Commits to who holds the log key.
     put(SEQUENCER, COMMIT, allowed=True),
@@ -313,6 +317,8 @@ WORK = (
     case(GITHUB, "s3:DeleteObject", DISCLOSURE, allowed=False),
     case(ADMIN, "s3:DeleteObject", DISCLOSURE, allowed=False),
     case(KEEPER, "s3:DeleteObject", DISCLOSURE, allowed=True),
+    case(KEEPER, "s3:PutObject", f"{WORKING}/ledger/pruning/1", allowed=True, **{"s3:ObjectCreationOperation": "true"}),
+    case(KEEPER, "s3:DeleteObject", f"{WORKING}/ledger/pruning/1", allowed=True),
     case(
         GITHUB,
         "s3:PutObject",
@@ -451,12 +457,13 @@ def test_without_a_sequencer_every_writer_commits(render, writer):
 
 def test_without_keepers_and_founders_nobody_is_exempt(render):
     """An empty list exempts nobody, rather than everybody."""
-    made = render(keepers=[], founders=[])
+    made = render(writers={**WRITERS, "keeper": {"principals": [ADMIN]}}, founders=[])
     for who in (KEEPER, FOUNDER, ADMIN, OWNER):
         assert not decided(made, case(who, "s3:DeleteObjectVersion", f"{BUCKET}/{COMMIT}", allowed=False))
         assert not decided(made, case(who, "s3:PutObjectLegalHold", f"{BUCKET}/{COMMIT}", allowed=False))
         assert not decided(made, case(who, "s3:DeleteObject", DISCLOSURE, allowed=False))
         assert not decided(made, put(who, COMMIT, allowed=False))
+        assert not decided(made, put(who, RECORD.format("ci-github"), allowed=False))
 
 
 def test_administrators_are_the_only_ones_to_change_settings(render):
@@ -703,7 +710,7 @@ def test_the_printed_configuration_is_tfaudits(engine, tmp_path, log, genesis, r
 def test_every_statement_is_well_formed(render):
     """Statement ids are unique and of letters and digits, as AWS wants; every statement is one the evaluator knows."""
     made = render(replica=REPLICA)
-    texts = [made["evidence_bucket_policy"], made["working_bucket_policy"], made["keeper_policy"]]
+    texts = [made["evidence_bucket_policy"], made["working_bucket_policy"]]
     for name in ("key_policies", "role_policies", "trust_policies"):
         texts += made[name].values()
     for text in texts:
@@ -770,8 +777,6 @@ def decided(made, asked):
     """Whether the request is allowed: by the principal's own policy and the resource's, as within one account."""
     by_arn = {arn: made["role_policies"][role] for role, arn in made["role_arns"].items()}
     own = json.loads(by_arn[asked.who]) if asked.who in by_arn else EVERYTHING
-    if asked.who == KEEPER:
-        own = json.loads(made["keeper_policy"])
     policies = [own, *([EVERYTHING] if asked.administrator else ()), *_of_resource(made, asked.resource)]
     context = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3", "aws:PrincipalArn": asked.who, **asked.context}
     return iampolicy.decide(policies, iampolicy.Request(asked.who, asked.action, asked.resource, context)) == "allow"

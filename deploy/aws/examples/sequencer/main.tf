@@ -29,6 +29,10 @@ module "ledger" {
         { repository = "acme/network", environment = "production" },
       ]
     }
+    records-office = {
+      keeper     = true
+      principals = ["arn:aws:iam::123456789012:role/records-office"]
+    }
     sequencer = {
       read_disclosures = false
       github = [{
@@ -42,7 +46,6 @@ module "ledger" {
   sequencer = "sequencer"
 
   auditors       = { principals = ["arn:aws:iam::210987654321:role/auditor"] }
-  keepers        = ["arn:aws:iam::123456789012:role/records-office"]
   administrators = ["arn:aws:iam::123456789012:role/organisation/infrastructure"]
   founders       = var.founders
 }

@@ -133,13 +133,14 @@ locals {
       },
     ],
     [
+      # A keeper that prunes puts a record's first line back in its place.
       for index, writer in keys(var.writers) : {
         Sid       = "DenyRecordsByOthers${index}"
         Effect    = "Deny"
         Principal = "*"
         Action    = "s3:PutObject"
         Resource  = local.own_records[writer]
-        Condition = { ArnNotLike = { "aws:PrincipalArn" = concat([local.writer_arns[writer]], var.founders) } }
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = distinct(concat([local.writer_arns[writer]], local.keeper_arns, var.founders)) } }
       }
     ],
   )

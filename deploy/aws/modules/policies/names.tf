@@ -24,6 +24,7 @@ locals {
   writer_arns    = { for writer in keys(var.writers) : writer => local.role_arns["writer/${writer}"] }
   committers     = var.sequencer == null ? keys(var.writers) : [var.sequencer]
   committer_arns = [for writer in local.committers : lookup(local.writer_arns, writer, "")]
+  keeper_arns    = [for writer, its in var.writers : local.writer_arns[writer] if its.keeper]
   auditor_arns   = [for key, arn in local.role_arns : arn if key == "auditor"]
 
   # Where a writer's role may create objects. What stands above the records is for holders of the log key alone.

@@ -42,11 +42,6 @@ output "trust_policies" {
   value       = { for role, policy in local.trust_policies : role => jsonencode(policy) }
 }
 
-output "keeper_policy" {
-  description = "A policy for the keepers' own role."
-  value       = jsonencode(local.keeper_policy)
-}
-
 output "committers" {
   description = "The writers that hold the log key."
   value       = local.committers

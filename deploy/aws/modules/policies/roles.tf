@@ -57,6 +57,29 @@ locals {
     }
   }
 
+  # What a keeper may do beyond a writer.
+  keeping = [
+    {
+      Sid      = "ExtendAndHold"
+      Effect   = "Allow"
+      Action   = ["s3:PutObjectLegalHold", "s3:PutObjectRetention"]
+      Resource = local.locked
+    },
+    {
+      # Of what is past its lock the events go; the record's first line is put back, so that the log stays whole.
+      Sid      = "Prune"
+      Effect   = "Allow"
+      Action   = ["s3:DeleteObjectVersion", "s3:PutObject"]
+      Resource = "${local.evidence}records/*"
+    },
+    {
+      Sid      = "Erase"
+      Effect   = "Allow"
+      Action   = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:GetObjectVersion"]
+      Resource = ["${local.working}disclosures/*", "${local.working}pruning/*"]
+    },
+  ]
+
   writer_policies = {
     for writer, its in var.writers : writer => {
       Version = "2012-10-17"
@@ -105,6 +128,7 @@ locals {
             )
           },
         ],
+        [for statement in local.keeping : statement if its.keeper],
       )
     }
   }
@@ -164,30 +188,6 @@ locals {
         ] : statement if try(var.auditors.disclosures, false)
       ],
     )
-  }
-
-  # For people who erase, prune, hold and release: to be attached to a role of theirs, whose ARN is among the keepers.
-  keeper_policy = {
-    Version = "2012-10-17"
-    Statement = [
-      local.list_evidence,
-      local.read_evidence,
-      {
-        Sid      = "PruneAndHold"
-        Effect   = "Allow"
-        Action   = ["s3:DeleteObjectVersion", "s3:PutObjectLegalHold", "s3:PutObjectRetention"]
-        Resource = ["${local.evidence}records/*", "${local.evidence}commits/*", "${local.evidence}genesis.json"]
-      },
-      local.use_key.evidence.read,
-      local.list_working,
-      {
-        Sid      = "Erase"
-        Effect   = "Allow"
-        Action   = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
-        Resource = "${local.working}*"
-      },
-      local.use_key.working.write,
-    ]
   }
 
   replication_policy = {

@@ -7,8 +7,8 @@ locals {
 
   # An empty list has to be no condition at all: "unless none of these" is not what AWS makes of it.
   unless_keeper = {
-    for name, condition in { Condition = { ArnNotLike = { "aws:PrincipalArn" = var.keepers } } } :
-    name => condition if length(var.keepers) > 0
+    for name, condition in { Condition = { ArnNotLike = { "aws:PrincipalArn" = local.keeper_arns } } } :
+    name => condition if length(local.keeper_arns) > 0
   }
 
   # A request that names no encryption gets the bucket's default. One that names another is refused.

@@ -77,6 +77,7 @@ variable "writers" {
   description = "The roles that write records, by the prefix of each; see the root module."
   type = map(object({
     read_disclosures = optional(bool, true)
+    keeper           = optional(bool, false)
     principals       = optional(list(string), [])
     github = optional(list(object({
       repository       = string
@@ -112,12 +113,6 @@ variable "auditors" {
     disclosures = optional(bool, false)
   })
   default = null
-}
-
-variable "keepers" {
-  description = "ARN patterns of those who erase disclosures, prune, and hold or release runs."
-  type        = list(string)
-  default     = []
 }
 
 variable "founders" {

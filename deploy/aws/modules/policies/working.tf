@@ -3,7 +3,7 @@ locals {
   reader_arns = concat(
     [for writer, its in var.writers : local.writer_arns[writer] if its.read_disclosures],
     [for arn in local.auditor_arns : arn if try(var.auditors.disclosures, false)],
-    var.keepers,
+    local.keeper_arns,
     var.founders,
   )
 
