@@ -29,6 +29,7 @@ VERBS: Final = frozenset(
         "migrate",
         "prove",
         "recover",
+        "retain",
         "sequence",
         "setup",
         "verify",
@@ -166,11 +167,12 @@ def engine_run(rest: Sequence[str], options: Options, shim: str | None) -> Run:
         run_id=new_run_id(world),
         world=world,
         config=config.load(
-            cwd=workdir.root,
+            cwd=world.cwd,
             environ=world.environ,
-            config_file=_from(world.cwd, options.config),
-            ledger=_from(world.cwd, options.ledger),
-            working=_from(world.cwd, options.working),
+            folder=workdir.root,
+            config_file=options.config,
+            ledger=options.ledger,
+            working=options.working,
         ),
         invocation=invocation,
         workdir=workdir,
@@ -181,8 +183,3 @@ def engine_run(rest: Sequence[str], options: Options, shim: str | None) -> Run:
         ticket=options.ticket,
         verbose=options.verbose,
     )
-
-
-def _from(cwd: Path, given: str | None) -> str | None:
-    """Return a path given on the command line as seen from where the user stands, whatever ``-chdir`` says."""
-    return given if given is None or "://" in given else str(cwd / given)

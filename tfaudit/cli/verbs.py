@@ -22,6 +22,7 @@ _MODULES: Final = {
     "migrate": "tfaudit.cli.migrate",
     "prove": "tfaudit.cli.prove",
     "recover": "tfaudit.cli.recover",
+    "retain": "tfaudit.cli.retain",
     "sequence": "tfaudit.cli.sequence",
     "setup": "tfaudit.cli.setup",
     "verify": "tfaudit.cli.verify",

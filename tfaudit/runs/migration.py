@@ -7,15 +7,14 @@ the next try finds it there, compares it and goes on.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import ConfigError, LedgerError
 from tfaudit.ledger import genesis, ids
 from tfaudit.ledger.store import read
+from tfaudit.runs import several
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 MOVED: Final = (ids.RECORDS, ids.COMMITS, "tokens/", "cosignatures/")
 """What a ledger holds beside genesis; probes are left behind."""
 DISCLOSURES: Final = "disclosures/"
-AT_ONCE: Final = 8
-_BATCH: Final = 256
 _CHUNK: Final = 1 << 20
 
 
@@ -100,15 +97,14 @@ def _must_be_its_start(source: Store, target: Store, raw: bytes) -> None:
     if other is not None and other != raw:
         raise ConfigError(f"{target} holds another ledger", hint="name a place that is empty")
     theirs = (entry.key for entry in target.list("") if not entry.key.startswith("probe/"))
-    for batch in iter(lambda: list(islice(theirs, _BATCH)), []):
-        for key in batch:
-            stream = source.open(key, limit=1) if key == ids.GENESIS_KEY or key.startswith(MOVED) else None
-            if stream is None:
-                raise ConfigError(
-                    f"{target} holds something else: {key}",
-                    hint="name a place that is empty; where the ledger has moved there already, it goes on there",
-                )
-            stream.close()
+    for key in theirs:
+        stream = source.open(key, limit=1) if key == ids.GENESIS_KEY or key.startswith(MOVED) else None
+        if stream is None:
+            raise ConfigError(
+                f"{target} holds something else: {key}",
+                hint="name a place that is empty; where the ledger has moved there already, it goes on there",
+            )
+        stream.close()
 
 
 def _listed(store: Store, prefixes: Iterable[str]) -> Iterator[str]:
@@ -118,12 +114,9 @@ def _listed(store: Store, prefixes: Iterable[str]) -> Iterator[str]:
 
 def _copy_all(source: Store, target: Store, keys: Iterable[str]) -> tuple[int, int]:
     """Copy these objects, some at once, and return how many were copied and how many were there."""
-    rest = iter(keys)
     counts = [0, 0]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for batch in iter(lambda: list(islice(rest, _BATCH)), []):
-            for copied in pool.map(lambda key: _copy(source, target, key), batch):
-                counts[not copied] += 1
+    for copied in several.each(_copy, keys, source, target):
+        counts[not copied] += 1
     return counts[0], counts[1]
 
 
