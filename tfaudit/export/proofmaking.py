@@ -161,6 +161,10 @@ def _event(reader: Reader, line: RecordLine, number: int) -> Included:
         tree.add(merkle.leaf_hash(event))
         if at == number:
             entry = event
+    if not tree.size:
+        raise InputError(
+            f"the events of record {line.record_id} were pruned", hint=f"{line.record_id}/0 proves its statement"
+        )
     return Included(entry=entry, position=number - 1, path=tree.finish()[1][number - 1])
 
 

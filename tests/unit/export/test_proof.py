@@ -295,6 +295,22 @@ def test_altered_events_are_not_proven(tmp_path):
         make(place, f"{record_id}/1")
 
 
+def test_a_pruned_event_is_told(tmp_path):
+    """Where a record let the events go, the statement is proven and its events are not."""
+    place = ledgerkit.make(tmp_path / "place")
+    ledger = place.open()
+    record_id = add(place, ledger)
+    place.clock.advance(days=1)
+    with ledger.draft("retention") as draft:
+        ledger.append(draft, {"retention": {"action": "prune", "before": "2026-03-02T00:00:00.000Z"}})
+    path = next((place.folder / "ledger" / "records").rglob(f"{record_id}.jsonl"))
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().partition(b"\n")[0] + b"\n")
+    with pytest.raises(InputError, match="were pruned"):
+        make(place, f"{record_id}/1")
+    assert check(make(place, f"{record_id}/0", reveal=("/actor",))).record.kind == "intent"
+
+
 def test_the_proof_reads_back(proven):
     """Parsing and encoding a proof gives the same bytes."""
     assert proof.encode(proof.parse(proven)) == proven
