@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -175,6 +174,8 @@ def _remember(cache: Path | None, path: str, answers: dict[str, Any]) -> None:
     entries[path] = {**_recall(cache, path), "key": key, **answers}
     with suppress(OSError):
         cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        import tempfile
+
         with tempfile.NamedTemporaryFile(dir=cache.parent, delete=False) as file:
             file.write(msgspec.json.encode(entries))
         Path(file.name).replace(cache)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -40,6 +38,8 @@ class Scratch:
             self.path = f"/proc/self/fd/{self.fd}"
             self.fds: tuple[int, ...] = (self.fd,)
         else:
+            import tempfile
+
             self._folder = Path(tempfile.mkdtemp(prefix="tfaudit-"))
             self.path = str(self._folder / name)
             self.fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -76,5 +76,7 @@ class Scratch:
             os.close(self.fd)
             self.fd = -1
         if self._folder is not None:
+            import shutil
+
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 
 from tfaudit.identity.actor import Evidence
 
@@ -16,7 +15,7 @@ def operating_system_user() -> Evidence:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:  # a container's arbitrary uid has no name
         user = str(uid)
-    claims = [("user", user), ("uid", str(uid)), ("host", socket.gethostname())]
+    claims = [("user", user), ("uid", str(uid)), ("host", os.uname().nodename)]
     sudo_user = os.environ.get("SUDO_USER")
     if uid == 0 and sudo_user:
         claims.append(("sudo_user", sudo_user))

@@ -11,7 +11,6 @@ import os
 import signal
 import struct
 import sys
-import tempfile
 import traceback
 from collections.abc import Iterator
 from types import TracebackType
@@ -35,6 +34,8 @@ class Forked:
     """A forked copy of this process that makes the ``parts``, one after the other, while the parent goes on."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
+        import tempfile
+
         self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed on exit
         self._taken = 0
         self._lengths, lengths = os.pipe()

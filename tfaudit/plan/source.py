@@ -86,6 +86,11 @@ class SourceScan:
         process.wait()
 
 
+def _give_way() -> None:
+    """Leave the processors to the engine: nobody waits for the places before its plan is there."""
+    os.nice(5)
+
+
 def start_scan(root: Path, *, data_dir: Path, base: Path | None = None) -> SourceScan:
     """Start to read the root module in ``root``; downloaded modules are found by ``data_dir``'s ``modules.json``.
 
@@ -101,6 +106,7 @@ def start_scan(root: Path, *, data_dir: Path, base: Path | None = None) -> Sourc
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # the terminal's Ctrl-C is for the engine
+            preexec_fn=_give_way,
         )
     except OSError:
         return SourceScan(None)

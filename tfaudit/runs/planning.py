@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +105,8 @@ def load(path: Path, scratch: Scratch) -> None:
             if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
                 raise InputError(f"the plan file {path} is not a file", hint="give the path that plan -out wrote")
             with os.fdopen(os.dup(scratch.fd), "wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
+                while chunk := source.read(1 << 20):
+                    target.write(chunk)
     except IsADirectoryError as error:
         raise InputError(f"the plan file {path} is a folder", hint="give the path that plan -out wrote") from error
     except OSError as error:
