@@ -13,24 +13,28 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeVar
 
 from tfaudit.errors import ConfigError, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor, Future
 
     from tfaudit.config import S3Settings
 
 SCHEME: Final = "s3://"
 CONCURRENCY: Final = 16
 """Requests of one process at a time."""
-ATTEMPTS: Final = 4
+ATTEMPTS: Final = 5
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 20
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ENDPOINTS: Final = {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}
 _AMAZON: Final = re.compile(r"https://[^/]+\.amazonaws\.com(\.cn)?(:443)?/?")
+
+
+Result = TypeVar("Result")
 
 
 class UnfitStoreError(LedgerError):
@@ -88,6 +92,7 @@ class Bucket:
         self.time = Time(now)
         self._make = client or self._connect
         self._clients: dict[int, Any] = {}
+        self._threads: dict[int, Executor] = {}
         self._lock = threading.Lock()
 
     def __str__(self) -> str:
@@ -147,6 +152,16 @@ class Bucket:
 
         with ThreadPoolExecutor(min(CONCURRENCY, len(items))) as pool:
             yield from pool.map(function, items)
+
+    def submit(self, function: Callable[[], Result]) -> Future[Result]:
+        """Have another thread call ``function``, of which there are as many as connections."""
+        with self._lock:
+            threads = self._threads.get(os.getpid())
+            if threads is None:
+                from concurrent.futures import ThreadPoolExecutor
+
+                threads = self._threads[os.getpid()] = ThreadPoolExecutor(CONCURRENCY)
+        return threads.submit(function)
 
     def _connect(self) -> Any:  # noqa: ANN401 - as above
         import botocore.config

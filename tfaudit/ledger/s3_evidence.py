@@ -11,21 +11,24 @@ import io
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from tfaudit.errors import LedgerError
 from tfaudit.ledger import ids, s3_locking
 from tfaudit.ledger.s3 import NEEDS, NO_LOCK, UnfitStoreError
-from tfaudit.ledger.s3_listing import PAGE, list_current, version_pages
+from tfaudit.ledger.s3_ahead import Ahead
+from tfaudit.ledger.s3_listing import GONE, PAGE, list_current, version_pages
 from tfaudit.ledger.s3_objects import Body, Remote, digest_of, stream
 from tfaudit.ledger.store import Entry, Location
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tfaudit.config import Retention
     from tfaudit.ledger.ids import Clock
     from tfaudit.ledger.s3 import Answer, Bucket
+    from tfaudit.ledger.store import Lock
     from tfaudit.ledger.verify.versions import Version
 
 TAKEN: Final = "PreconditionFailed"
@@ -86,6 +89,8 @@ class EvidenceBucket:
         self._known: OrderedDict[str, _First] = OrderedDict()
         self._kept = _Kept()
         self._written: dict[str, Location] = {}
+        self._locks: dict[str, Lock] = {}
+        self._ahead = Ahead(bucket)
         self._fit = False
         self._last = ""
         self._page = 16
@@ -190,6 +195,9 @@ class EvidenceBucket:
 
         What the store can answer once it can answer again: every read sees what was written before.
         """
+        begun = self._ahead.take(key) if limit is None else None
+        if begun is not None:
+            return begun.result()
         first = self._first(key)
         if first is None:
             return None
@@ -202,7 +210,7 @@ class EvidenceBucket:
         if end == 0:
             return io.BytesIO()
         if end > _SMALL or limit is None:
-            return stream(Remote(self.bucket, key, end=end, version=first.version))
+            return stream(self._remote(key, first, end))
         return _Lazy(self, key, first, end)
 
     def list(self, prefix: str, *, after: str = "", shallow: bool = False) -> Iterator[Entry]:
@@ -220,6 +228,12 @@ class EvidenceBucket:
         """Read the beginnings of objects ahead; see :meth:`tfaudit.ledger.store.Fetching.fetch`."""
         self._learn(sorted({*keys} - self._known.keys()))
         self._fetch(keys, limit)
+
+    def begin(self, keys: Sequence[str]) -> None:
+        """Begin to open objects; see :meth:`tfaudit.ledger.store.Beginning.begin`."""
+        self._learn(sorted({*keys} - self._known.keys()))
+        known = ((key, first) for key in keys if (first := self._known.get(key)) is not None)
+        self._ahead.begin((key, partial(self._begun, key, first)) for key, first in known)
 
     def locate(self, keys: Sequence[str]) -> tuple[Location, ...]:
         """Return where objects lie; see :meth:`tfaudit.ledger.store.Located.locate`."""
@@ -255,11 +269,31 @@ class EvidenceBucket:
         """Return the store's clock; see :meth:`tfaudit.ledger.store.Timed.clock`."""
         return self.bucket.time.clock(local)
 
-    def versions(self, prefix: str) -> Iterator[Version]:
+    def versions(self, prefix: str, *, after: str = "") -> Iterator[Version]:
         """Yield all versions and markers; see :class:`tfaudit.ledger.verify.versions.Versioned`."""
         from tfaudit.ledger.s3_versions import versions
 
-        return versions(self.bucket, prefix, locks=self.locks is not None)
+        return versions(self.bucket, prefix, after=after)
+
+    def lock(self, key: str) -> Lock | None:
+        """Return the lock of an object's first version, None where there is none.
+
+        See :class:`tfaudit.ledger.verify.versions.Versioned`. Reading an object tells its lock: what was read before
+        is not asked for again, once.
+        """
+        told = self._locks.pop(key, None)
+        if told is not None:
+            return told
+        first = self._first(key)
+        if first is None:
+            return None
+        name = self.bucket.place.prefix + key
+        answer = self.bucket.call("head_object", expected=("404", *GONE), Key=name, VersionId=first.version)
+        return s3_locking.lock_of(answer.body) if answer.code is None else None
+
+    def shows_locks(self, key: str) -> bool:
+        """Tell whether these credentials may see locks, asked about an object that seems to have none."""
+        return s3_locking.may_see(self.bucket, key, self._must_have(key).version)
 
     def _first(self, key: str) -> _First | None:
         """Return the first version of an object, by one request where it is not known."""
@@ -354,10 +388,21 @@ class EvidenceBucket:
             if content is not None:
                 self._kept.put(key, first.version, content)
 
+    def _remote(self, key: str, first: _First, end: int) -> Remote:
+        def told(answer: Mapping[str, Any]) -> None:
+            if len(self._locks) >= _KNOWN:
+                self._locks.clear()
+            self._locks[key] = s3_locking.lock_of(answer)
+
+        return Remote(self.bucket, key, end=end, version=first.version, on_answer=told)
+
+    def _begun(self, key: str, first: _First) -> BinaryIO:
+        return stream(self._remote(key, first, first.size), begun=True)
+
     def _content(self, key: str, first: _First, end: int) -> bytes:
         if end == 0:
             return b""
-        with stream(Remote(self.bucket, key, end=end, version=first.version)) as raw:
+        with stream(self._remote(key, first, end)) as raw:
             return raw.read()
 
     def _locate(self, key: str) -> Location:

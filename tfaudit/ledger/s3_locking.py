@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tfaudit.errors import LedgerError
+from tfaudit.ledger import ids
 from tfaudit.ledger.s3_listing import GONE, PAGE, version_pages
+from tfaudit.ledger.store import Lock
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tfaudit.ledger.s3 import Bucket
 
 
@@ -22,6 +27,31 @@ def extend(bucket: Bucket, key: str, version: str, *, until: int, mode: str) -> 
     rule = {"Mode": about.get("ObjectLockMode") or mode, "RetainUntilDate": wanted}
     bucket.call("put_object_retention", Key=name, VersionId=version, Retention=rule)
     return True
+
+
+def lock_of(answer: Mapping[str, Any]) -> Lock:
+    """Return what the answer to a GET or HEAD tells of the version's lock."""
+    until = answer.get("ObjectLockRetainUntilDate")
+    return Lock(
+        mode=answer.get("ObjectLockMode"),
+        until=ids.milliseconds(until) if until else None,
+        held=answer.get("ObjectLockLegalHoldStatus") == "ON",
+    )
+
+
+def may_see(bucket: Bucket, key: str, version: str) -> bool:
+    """Tell whether these credentials may see a version's lock: answers leave out what they may not."""
+    try:
+        answer = bucket.call(
+            "get_object_retention",
+            expected=("AccessDenied", "403"),
+            Key=bucket.place.prefix + key,
+            VersionId=version,
+        )
+    except LedgerError:
+        # There is no lock, as some stores say it.
+        return True
+    return answer.code is None
 
 
 def hold(bucket: Bucket, key: str, version: str, *, on: bool) -> None:

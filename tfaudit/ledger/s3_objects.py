@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from tfaudit.errors import LedgerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tfaudit.ledger.s3 import Bucket
 
@@ -73,16 +73,27 @@ class Body(io.RawIOBase):
 class Remote(io.RawIOBase):
     """One version of an object, read from the store as it is asked for; nothing is sent before.
 
-    A connection that breaks is taken up again where it broke: a version's bytes never change.
+    A connection that breaks is taken up again where it broke: a version's bytes never change. ``body`` is what has been
+    asked for already; ``on_answer`` gets what the store answers.
     """
 
-    def __init__(self, bucket: Bucket, key: str, *, end: int, version: str | None) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        key: str,
+        *,
+        end: int,
+        version: str | None,
+        body: Any = None,  # noqa: ANN401 - botocore's stream
+        on_answer: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
         self._bucket = bucket
         self._key = key
         self._version = version
         self._end = end
         self._at = 0
-        self._body: Any = None
+        self._body = body
+        self._on_answer = on_answer
 
     def readable(self) -> bool:
         """Return True."""
@@ -97,7 +108,7 @@ class Remote(io.RawIOBase):
             if wanted <= 0:
                 return 0
             if self._body is None:
-                self._body = get(self._bucket, self._key, self._version, start=self._at, end=self._end)["Body"]
+                self._body = self._ask()
             try:
                 part = self._body.read(wanted)
             except (BotoCoreError, OSError):
@@ -109,6 +120,12 @@ class Remote(io.RawIOBase):
                 return len(part)
             self._body = None
         raise LedgerError(f"{self._bucket}/{self._key} breaks off after {self._at} bytes", hint="try again")
+
+    def _ask(self) -> Any:  # noqa: ANN401 - as above
+        answer = get(self._bucket, self._key, self._version, start=self._at, end=self._end)
+        if self._on_answer is not None:
+            self._on_answer(answer)
+        return answer["Body"]
 
     def close(self) -> None:
         """Let the connection go."""
@@ -126,9 +143,12 @@ def get(bucket: Bucket, key: str, version: str | None, *, start: int, end: int) 
     return bucket.call("get_object", **parameters).body
 
 
-def stream(raw: Remote) -> BinaryIO:
-    """Return a buffered stream of it."""
-    return io.BufferedReader(raw, _CHUNK)
+def stream(raw: Remote, *, begun: bool = False) -> BinaryIO:
+    """Return a buffered stream of it, with ``begun`` one that has its first bytes already."""
+    found = io.BufferedReader(raw, _CHUNK)
+    if begun:
+        found.peek(1)
+    return found
 
 
 def digest_of(source: BinaryIO) -> bytes:

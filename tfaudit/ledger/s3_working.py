@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tfaudit.errors import LedgerError
+from tfaudit.ledger.s3_ahead import Ahead
 from tfaudit.ledger.s3_evidence import BUSY, TAKEN
 from tfaudit.ledger.s3_listing import GONE, list_current, version_pages
 from tfaudit.ledger.s3_objects import Body, Remote, digest_of, stream
@@ -25,7 +27,8 @@ class WorkingBucket:
 
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
-        self._ahead: dict[str, bytes | None] = {}
+        self._fetched: dict[str, bytes | None] = {}
+        self._ahead = Ahead(bucket)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"bucket": self.bucket}
@@ -46,10 +49,14 @@ class WorkingBucket:
 
     def open(self, key: str, *, limit: int | None = None, settled: bool = False) -> BinaryIO | None:
         """Open an object; see :meth:`tfaudit.ledger.store.Store.open`."""
-        if key in self._ahead:
+        if key in self._fetched:
             # Once only: the next one to ask may want what is there by then.
-            content = self._ahead.pop(key)
+            content = self._fetched.pop(key)
             return None if content is None else io.BytesIO(content if limit is None else content[:limit])
+        begun = self._ahead.take(key) if limit is None else None
+        return self._open(key, limit) if begun is None else begun.result()
+
+    def _open(self, key: str, limit: int | None) -> BinaryIO | None:
         end = _WHOLE if limit is None else max(min(limit, _WHOLE), 1)
         expected = ("NoSuchKey", "InvalidRange", "404")
         parameters: dict[str, Any] = {"Key": self.bucket.place.prefix + key, "Range": f"bytes=0-{end - 1}"}
@@ -63,16 +70,20 @@ class WorkingBucket:
         if size <= end or (limit is not None and limit <= end):
             with answer.body["Body"] as body:
                 return io.BytesIO(_read(self.bucket, key, body))
-        answer.body["Body"].close()
         whole = size if limit is None else min(limit, size)
-        return stream(Remote(self.bucket, key, end=whole, version=answer.body.get("VersionId")))
+        about = answer.body
+        return stream(Remote(self.bucket, key, end=whole, version=about.get("VersionId"), body=about["Body"]))
+
+    def begin(self, keys: Sequence[str]) -> None:
+        """Begin to open objects; see :meth:`tfaudit.ledger.store.Beginning.begin`."""
+        self._ahead.begin((key, partial(self._open, key, None)) for key in keys)
 
     def fetch(self, keys: Sequence[str], *, limit: int) -> None:
         """Read small objects ahead, each for one opening; see :meth:`tfaudit.ledger.store.Fetching.fetch`."""
 
         def one(key: str) -> tuple[bytes | None, bool]:
             try:
-                found = self.open(key)
+                found = self._open(key, None)
                 if found is None:
                     return None, True
                 with found:
@@ -84,7 +95,7 @@ class WorkingBucket:
 
         for key, (content, whole) in zip(keys, self.bucket.each(one, keys), strict=True):
             if whole:
-                self._ahead[key] = content
+                self._fetched[key] = content
 
     def list(self, prefix: str, *, after: str = "", shallow: bool = False) -> Iterator[Entry]:
         """List objects; see :meth:`tfaudit.ledger.store.Store.list`."""

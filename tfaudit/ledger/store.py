@@ -36,6 +36,17 @@ class Location(NamedTuple):
     """When its lock ends, milliseconds since the epoch."""
 
 
+class Lock(NamedTuple):
+    """What keeps a version of an object from being removed."""
+
+    mode: str | None
+    """``GOVERNANCE`` or ``COMPLIANCE``; None where it is not locked."""
+    until: int | None
+    """When it ends, milliseconds since the epoch."""
+    held: bool
+    """Whether there is a legal hold."""
+
+
 class Store(Protocol):
     """Objects that are created once and never change. Every method may be called again after any failure.
 
@@ -94,6 +105,17 @@ class Fetching(Protocol):
 
 
 @runtime_checkable
+class Beginning(Protocol):
+    """A store where opening takes a while, and goes on while something else is done."""
+
+    def begin(self, keys: Sequence[str]) -> None:
+        """Begin to open these objects, after those begun before; :meth:`Store.open` without a limit takes them, once.
+
+        They are to be opened in this order; some may be left out. Raises :class:`LedgerError` when the store failed.
+        """
+
+
+@runtime_checkable
 class Located(Protocol):
     """A store that keeps versions and locks them."""
 
@@ -133,6 +155,12 @@ def fetch(store: Store, keys: Sequence[str], *, limit: int) -> None:
     """Read objects ahead where that saves time; errors as :meth:`Fetching.fetch`."""
     if isinstance(store, Fetching):
         store.fetch(keys, limit=limit)
+
+
+def begin(store: Store, keys: Sequence[str]) -> None:
+    """Begin to open objects where that saves time; errors as :meth:`Beginning.begin`."""
+    if isinstance(store, Beginning):
+        store.begin(keys)
 
 
 def read(store: Store, key: str, *, limit: int, settled: bool = False) -> bytes | None:

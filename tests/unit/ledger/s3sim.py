@@ -12,6 +12,7 @@ import itertools
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from typing import Any, NoReturn
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tfaudit.config import S3Settings
+from tfaudit.errors import LedgerError
 from tfaudit.ledger.s3 import Bucket
 
 START = datetime(2026, 3, 1, 10, 30, tzinfo=UTC)
@@ -278,13 +280,13 @@ class Operations:
             ContentLength=len(part),
             ContentRange=f"bytes {first}-{first + len(part) - 1}/{len(found.content)}",
             VersionId=found.id,
+            **_lock(found),
         )
 
     def head_object(self, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
         """Return what is known of a version."""
         found = self._find(Bucket, Key, VersionId)
-        locked = {"ObjectLockMode": found.mode, "ObjectLockRetainUntilDate": found.until} if found.mode else {}
-        return self._answer(VersionId=found.id, **locked)
+        return self._answer(VersionId=found.id, **_lock(found))
 
     def delete_object(self, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
         """Put a marker on top, or remove a version that is not locked."""
@@ -386,6 +388,12 @@ class _Body(io.BytesIO):
     """A body as botocore gives it."""
 
 
+def _lock(version: Version) -> dict[str, Any]:
+    if version.mode is None:
+        return {}
+    return {"ObjectLockMode": version.mode, "ObjectLockRetainUntilDate": version.until}
+
+
 def _size(version: Version) -> dict[str, int]:
     return {} if version.content is None else {"Size": len(version.content)}
 
@@ -426,3 +434,15 @@ class SimulatedBucket(Bucket):
             self.world.at_once = False
         self.world.sleep(sum(self.world.delay("get_object") * 2 for _ in range((len(items) + 15) // 16)))
         yield from found
+
+    def submit(self, function: Callable[[], Any]) -> Future[Any]:
+        """Do it now, at once."""
+        done: Future[Any] = Future()
+        self.world.at_once = True
+        try:
+            done.set_result(function())
+        except LedgerError as error:
+            done.set_exception(error)
+        finally:
+            self.world.at_once = False
+        return done

@@ -45,8 +45,15 @@ class MemoryStore:
 
     def list(self, prefix: str, *, after: str = "", shallow: bool = False) -> Iterator[Entry]:
         """List objects."""
+        folder = ""
         for key in sorted(self.objects, key=lambda key: key.encode("utf-8", "surrogateescape")):
-            if key.startswith(prefix) and key > after:
+            if not key.startswith(prefix) or key <= after or (folder and key.startswith(folder)):
+                continue
+            name, slash, _ = key[len(prefix) :].partition("/")
+            if shallow and slash:
+                folder = f"{prefix}{name}/"
+                yield Entry(folder, None)
+            else:
                 content = self.objects[key]
                 yield Entry(key, None if content is None else len(content))
 

@@ -7,22 +7,25 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tfaudit.errors import InputError, LedgerError
 from tfaudit.ledger import genesis, ids, live
-from tfaudit.ledger.verify import pool, retained, runs, states, versions
+from tfaudit.ledger.verify import anchors, pool, retained, runs, states, versions
 from tfaudit.ledger.verify.commits import Walk
 from tfaudit.ledger.verify.findings import Finding, Findings, Severity, error
 from tfaudit.ledger.verify.growth import Earlier
 from tfaudit.ledger.verify.history import History
 from tfaudit.ledger.verify.reading import read
+from tfaudit.ledger.verify.records import Task
 from tfaudit.ledger.verify.report import Report
 from tfaudit.ledger.verify.scratch import Scratch, translated
 from tfaudit.ledger.verify.staged import Listing
+from tfaudit.ledger.verify.versions import Locks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tfaudit.ledger.genesis import Genesis
     from tfaudit.ledger.store import Store
@@ -126,11 +129,13 @@ class _Run:
             with suppress(LedgerError):
                 start = earlier.start(since)
         state = start.state if start else live.start(self._genesis)
+        locks = self._promised()
         walk = Walk(
             self._evidence,
             state,
             state.number + 1,
             time=start.time if start else 0,
+            locks=locks,
             scratch=self._scratch,
             findings=self._findings,
         )
@@ -145,10 +150,10 @@ class _Run:
             earlier=earlier.head,
         )
         listing = Listing(self._evidence, walk.state, scratch=self._scratch, history=history, now=self._now)
-        known = start.knows if start else lambda _writer, _record_id: False
-        self._take(lambda: listing.run(known=known, later=walk.later))
-        self._take(lambda: self._check_records(walk, history, processes))
+        self._take(lambda: listing.run(start=start, later=walk.later))
+        self._take(lambda: self._check_records(walk, history, locks, processes))
         self._take(lambda: self._check_whole(history, kept, since if start is None else None))
+        self._take(lambda: self._check_versions(start))
         return Report(
             ok=self._findings.errors == 0,
             origin=self._genesis.origin,
@@ -165,7 +170,18 @@ class _Run:
             checkpoint=walk.state.checkpoint,
         )
 
-    def _check_records(self, walk: Walk, history: History, processes: int | None) -> Iterator[Finding]:
+    def _promised(self) -> Locks:
+        try:
+            locks, blind = versions.promised(self._evidence, now=self._now)
+        except LedgerError as failure:
+            locks, blind = Locks(mode=None, now=self._now), _unreadable(failure)
+        if blind is not None:
+            self._findings.add(blind)
+            return locks
+        self._take(lambda: locks.findings(self._evidence, ids.GENESIS_KEY))
+        return locks
+
+    def _check_records(self, walk: Walk, history: History, locks: Locks, processes: int | None) -> Iterator[Finding]:
         if processes is None:
             processes = pool.cores() if self._scratch.total_bytes() >= pool.WORTH_IT else 1
         for leaf, first in self._scratch.twice():
@@ -174,9 +190,10 @@ class _Run:
             yield error("duplicate", where, message, who=leaf.writer)
         retentions = retained.retentions(self._evidence, self._scratch, walk.keysets)
 
-        def task(leaf: Leaf) -> pool.Task:
+        def task(leaf: Leaf) -> Task:
             prune = retentions.pruned(leaf.record_id, leaf.position) if retentions.prunes else None
-            return leaf, self._scratch.erased(leaf.leaf), prune.record_id if prune else None
+            erased = self._scratch.erased(leaf.leaf)
+            return Task(leaf=leaf, erased=erased, pruned=prune.record_id if prune else None)
 
         gone: Counter[str] = Counter()
         for outcome in pool.outcomes(
@@ -185,6 +202,7 @@ class _Run:
             working=self._working,
             origin=self._genesis.origin,
             keysets=walk.keysets,
+            locks=locks,
             processes=processes,
         ):
             self._records += 1
@@ -208,8 +226,16 @@ class _Run:
                 broken = history.broken(history.place(note), "the kept checkpoint", "the kept checkpoint")
                 if broken is not None:
                     yield broken
-        if isinstance(self._evidence, versions.Versioned):
-            yield from versions.findings(self._evidence, now=self._now)
+        yield from anchors.findings(self._evidence)
+
+    def _check_versions(self, start: Start | None) -> Iterator[Finding]:
+        if not isinstance(self._evidence, versions.Versioned):
+            return
+        places: Iterable[tuple[str, str]] = [("", "")]
+        if start is not None:
+            growth = [(ids.GENESIS_KEY, ""), (ids.COMMITS, ids.commit_key(start.state.number))]
+            places = chain(growth, ((folder, "") for folder in self._scratch.folders()))
+        yield from versions.findings(self._evidence, places)
 
     def _take(self, check: Callable[[], Iterator[Finding]]) -> None:
         self._guarded(lambda: self._findings.extend(check()))
@@ -219,4 +245,8 @@ class _Run:
         try:
             check()
         except LedgerError as failure:
-            self._findings.add(error("unreadable", "the evidence store", f"the store failed: {failure.message}"))
+            self._findings.add(_unreadable(failure))
+
+
+def _unreadable(failure: LedgerError) -> Finding:
+    return error("unreadable", "the evidence store", f"the store failed: {failure.message}")

@@ -12,6 +12,7 @@ from tfaudit.ledger.live import Live
 from tfaudit.ledger.verify.findings import error, warning
 from tfaudit.ledger.verify.reading import read
 from tfaudit.ledger.verify.scratch import Head, Leaf
+from tfaudit.ledger.verify.versions import TOLERANCE, Locks
 
 if TYPE_CHECKING:
     from tfaudit.ledger.commit import Commit
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from tfaudit.ledger.verify.findings import Findings
     from tfaudit.ledger.verify.scratch import Scratch
 
-TOLERANCE: Final = 5 * 60 * 1000
-"""By how many milliseconds two clocks may differ."""
 LOG: Final = "the log's key"
 _KEY: Final = re.compile(r"commits/([0-7][0-9a-f]{15})")
 """A commit's number is below 2^63."""
@@ -46,7 +45,15 @@ class Walk:
     """
 
     def __init__(
-        self, store: Store, state: State, first: int, *, time: int = 0, scratch: Scratch, findings: Findings
+        self,
+        store: Store,
+        state: State,
+        first: int,
+        *,
+        time: int = 0,
+        locks: Locks,
+        scratch: Scratch,
+        findings: Findings,
     ) -> None:
         self.state = state
         self.commits = 0
@@ -58,6 +65,7 @@ class Walk:
         self._scratch = scratch
         self._findings = findings
         self._time = time
+        self._locks = locks
         self._hole: tuple[int, int] | None = None
         self._proof: int | None = None
         self._edited: set[int] = set()
@@ -180,6 +188,7 @@ class Walk:
                     who=_key(header.committer),
                 )
             )
+        self._findings.extend(self._locks.findings(self._store, ids.commit_key(judged.number)))
         self._time = max(self._time, header.time)
         self.commits += 1
         self.state = after

@@ -39,9 +39,10 @@ Code = Literal[
     "back-dated",
     "unreadable",
     "pruned",
+    "unchecked",
 ]
 """The codes of the ledger's design; ``unreadable``: something is there that the store can't give; ``pruned``: events
-are gone, as a record says."""
+are gone, as a record says; ``unchecked``: something vouches for the log from outside that this version can't check."""
 
 CAP: Final = 1_000
 """Findings of one code that a report keeps."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tfaudit.errors import InputError, VerificationError
 from tfaudit.ledger import checkpoint, ids
-from tfaudit.ledger.verify.commits import LOG, TOLERANCE
+from tfaudit.ledger.verify.commits import LOG
 from tfaudit.ledger.verify.findings import error
+from tfaudit.ledger.verify.versions import TOLERANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

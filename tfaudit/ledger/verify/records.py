@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tfaudit.errors import InputError, LedgerError
 from tfaudit.ledger import commit, ids, merkle, record
 from tfaudit.ledger.draft import MAX_EVENT
+from tfaudit.ledger.store import begin
 from tfaudit.ledger.verify import events
 from tfaudit.ledger.verify.disclosures import Disclosures
 from tfaudit.ledger.verify.findings import Finding, error, warning
@@ -16,13 +17,14 @@ from tfaudit.ledger.verify.reading import some
 from tfaudit.signing.envelope import MAX_ENVELOPE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import BinaryIO
 
     from tfaudit.ledger.keyset import KeySet
     from tfaudit.ledger.record import Record
     from tfaudit.ledger.store import Store
     from tfaudit.ledger.verify.scratch import Leaf
+    from tfaudit.ledger.verify.versions import Locks
 
 _FIRST = MAX_ENVELOPE + 1
 
@@ -61,20 +63,40 @@ class Outcome(NamedTuple):
     """The record that let this one's events go, where they are gone."""
 
 
+class Task(NamedTuple):
+    """One record to check."""
+
+    leaf: Leaf
+    erased: bool
+    """Whether an erasure of its disclosures was recorded, so that they may be gone."""
+    pruned: str | None
+    """The record that let its events and disclosures go, if any."""
+
+
 class Checker:
     """Checks records of one ledger, each for itself."""
 
-    def __init__(self, evidence: Store, working: Store | None, origin: str, keysets: Mapping[int, KeySet]) -> None:
+    def __init__(
+        self, evidence: Store, working: Store | None, origin: str, keysets: Mapping[int, KeySet], locks: Locks
+    ) -> None:
         self._evidence = evidence
         self._working = working
         self._origin = origin
         self._keysets = keysets
+        self._locks = locks
 
-    def check(self, leaf: Leaf, *, erased: bool, pruned: str | None = None) -> Outcome:
-        """Return what came of the record with this leaf; ``erased`` tells that its disclosures may be gone.
+    def check_all(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Yield what came of each of these records, in their order."""
+        with suppress(LedgerError):
+            # What keeps them from being opened ahead keeps them from being opened: that is told of each.
+            begin(self._evidence, [ids.record_key(task.leaf.writer, task.leaf.record_id) for task in tasks])
+            if self._working is not None:
+                begin(self._working, [ids.disclosure_key(task.leaf.record_id) for task in tasks])
+        yield from map(self.check, tasks)
 
-        ``pruned`` names the record that let its events and disclosures go.
-        """
+    def check(self, task: Task) -> Outcome:
+        """Return what came of one record."""
+        leaf = task.leaf
         key = ids.record_key(leaf.writer, leaf.record_id)
         try:
             stream = self._evidence.open(key)
@@ -82,7 +104,9 @@ class Checker:
                 message = "the log holds this record's leaf, and the record is gone"
                 return _failed(leaf, error("phantom-leaf", key, message, who=leaf.writer))
             with stream:
-                return self._read(stream, key, leaf, erased=erased, pruned=pruned)
+                found = self._read(stream, key, leaf, erased=task.erased, pruned=task.pruned)
+            unlocked = tuple(self._locks.findings(self._evidence, key))
+            return found._replace(findings=found.findings + unlocked) if unlocked else found
         except LedgerError as failure:
             return _failed(leaf, error("unreadable", key, f"this record can't be read: {failure.message}"))
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tfaudit.errors import UnavailableError
+from tfaudit.ledger import ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -133,6 +135,12 @@ class Scratch:
         """Yield all leaves in log order."""
         for row in self.database.execute("SELECT * FROM leaf ORDER BY position"):
             yield Leaf(*row)
+
+    def folders(self) -> Iterator[str]:
+        """Yield the prefixes of one hour each in which records of the log lie, ascending."""
+        rows = self.database.execute("SELECT writer, record_id FROM leaf ORDER BY writer, record_id")
+        for folder, _ in groupby(ids.record_key(*row).rpartition("/")[0] for row in rows):
+            yield f"{folder}/"
 
     def leaves_of(self, kind: str) -> Iterator[Leaf]:
         """Yield the leaves of records of one kind in log order."""

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tfaudit.errors import InputError, LedgerError, VerificationError
 from tfaudit.ledger import ids, live, merkle, record
 from tfaudit.ledger.live import AHEAD
+from tfaudit.ledger.store import fetch
 from tfaudit.ledger.verify.findings import error, warning
 from tfaudit.ledger.verify.reading import read
+from tfaudit.ledger.verify.versions import PROBE
 from tfaudit.signing.envelope import MAX_ENVELOPE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tfaudit.ledger.live import State
     from tfaudit.ledger.record import Record
     from tfaudit.ledger.store import Entry, Store
     from tfaudit.ledger.verify.commits import Later
     from tfaudit.ledger.verify.findings import Finding
+    from tfaudit.ledger.verify.growth import Start
     from tfaudit.ledger.verify.history import History
     from tfaudit.ledger.verify.scratch import Scratch
 
 PENDING: Final = 60 * 60 * 1000
 """For how many milliseconds a staged record may wait for its commit."""
 _BATCH: Final = 100
-KNOWN: Final = (ids.COMMITS, "tokens/", "cosignatures/", "probe/")
+KNOWN: Final = (ids.COMMITS, "tokens/", "cosignatures/", PROBE)
 """Prefixes beside ``records/``; commits are looked at elsewhere."""
+
+
+class _Unheld(NamedTuple):
+    entry: Entry
+    writer: str
+    record_id: str
 
 
 class Listing:
@@ -42,14 +52,14 @@ class Listing:
         self._history = history
         self._now = now
 
-    def run(self, *, known: Callable[[str, str], bool], later: Callable[[], Later]) -> Iterator[Finding]:
+    def run(self, *, start: Start | None, later: Callable[[], Later]) -> Iterator[Finding]:
         """Yield what is wrong with the objects of the store that the log does not hold.
 
-        ``known(writer, record id)`` tells of records that were checked before the growth began; ``later`` returns what
-        was committed since the log was read.
+        With ``start``, only with records that came after the growth began; ``later`` returns what was committed since
+        the log was read.
         """
-        waiting: list[tuple[str, Record]] = []
-        for entry in self._store.list(""):
+        unheld: list[_Unheld] = []
+        for entry in self._store.list("") if start is None else self._recent(start):
             if entry.key == ids.GENESIS_KEY or entry.key.startswith(KNOWN):
                 continue
             found = ids.parse_record_key(entry.key)
@@ -60,18 +70,32 @@ class Listing:
             leaf = self._scratch.leaf(record_id)
             if leaf is not None and leaf.writer == writer:
                 self._scratch.listed(leaf.position, entry.size or 0)
-            elif not known(writer, record_id):
-                yield from self._unheld(entry, writer, record_id, waiting)
-            if len(waiting) >= _BATCH:
-                yield from self._unsequenced(waiting, later())
-                waiting.clear()
+            elif start is None or not start.knows(writer, record_id):
+                unheld.append(_Unheld(entry, writer, record_id))
+            if len(unheld) >= _BATCH:
+                yield from self._look(unheld, later)
+                unheld.clear()
+        yield from self._look(unheld, later)
+
+    def _recent(self, start: Start) -> Iterator[Entry]:
+        """Yield what lies in the writers' folders from the hour on to which the log was followed before."""
+        for folder in self._store.list(ids.RECORDS, shallow=True):
+            if folder.key.endswith("/"):
+                yield from self._store.list(folder.key, after=folder.key + ids.hour(start.state.cursor))
+
+    def _look(self, unheld: Sequence[_Unheld], later: Callable[[], Later]) -> Iterator[Finding]:
+        """Look at objects that have records' keys and are none of the log's."""
+        with suppress(LedgerError):
+            # What can't be read ahead is told of when it is read.
+            fetch(self._store, [one.entry.key for one in unheld], limit=MAX_ENVELOPE + 1)
+        waiting: list[tuple[str, Record]] = []
+        for one in unheld:
+            yield from self._unheld(one, waiting)
         if waiting:
             yield from self._unsequenced(waiting, later())
 
-    def _unheld(
-        self, entry: Entry, writer: str, record_id: str, waiting: list[tuple[str, Record]]
-    ) -> Iterator[Finding]:
-        """Look at an object that has a record's key and is none of the log's."""
+    def _unheld(self, unheld: _Unheld, waiting: list[tuple[str, Record]]) -> Iterator[Finding]:
+        entry, writer, record_id = unheld
         if entry.size is None:
             yield _foreign(entry.key, "it is no object")
             return

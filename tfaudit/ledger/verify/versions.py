@@ -5,20 +5,25 @@ A folder keeps none. An object store that does says so by :class:`Versioned`; it
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 from tfaudit.ledger import ids
-from tfaudit.ledger.verify.commits import TOLERANCE
 from tfaudit.ledger.verify.findings import error, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from tfaudit.ledger.store import Lock, Store
     from tfaudit.ledger.verify.findings import Finding
 
 SOON: Final = 30 * 24 * 60 * 60 * 1000
 """How many milliseconds before its lock ends an object is worth a warning."""
+TOLERANCE: Final = 5 * 60 * 1000
+"""By how many milliseconds two clocks may differ."""
+PROBE: Final = "probe/"
+"""Where ``doctor`` tries out what a store lets it do."""
 
 
 class Version(NamedTuple):
@@ -28,57 +33,84 @@ class Version(NamedTuple):
     marker: bool
     modified: int
     """When the store got it, milliseconds since the epoch."""
-    mode: str | None
-    """``GOVERNANCE`` or ``COMPLIANCE``; None where it is not locked."""
-    retain_until: int | None
-    held: bool
-    """Whether there is a legal hold."""
 
 
 @runtime_checkable
 class Versioned(Protocol):
-    """A store that keeps versions."""
+    """A store that keeps versions. Its methods raise :class:`LedgerError` when it failed."""
 
     locks: str | None
     """The mode that its objects are to be locked in; None where none was promised."""
 
-    def versions(self, prefix: str) -> Iterator[Version]:
+    def versions(self, prefix: str, *, after: str = "") -> Iterator[Version]:
         """Yield all versions and markers by key, and the versions of a key from the oldest on.
 
-        Raises :class:`LedgerError` when the store failed.
+        ``after`` is the key of an object: only later keys are wanted.
         """
 
+    def lock(self, key: str) -> Lock | None:
+        """Return the lock of the first version at ``key``, which was read just before; None where there is none."""
 
-def findings(store: Versioned, *, now: int) -> Iterator[Finding]:
-    """Yield what the versions of all objects show."""
-    for key, group in groupby(store.versions(""), key=lambda version: version.key):
-        each = iter(group)
-        first, others = next(each), _kinds(each)
-        if first.marker or True in others:
-            yield error("deleted", key, "this object was deleted: a delete marker stands over it")
-        if False in others:
-            yield error("overwritten", key, "another version was put on top of this object; the first one counts")
-        if not first.marker:
-            yield from _locked(first, store.locks, now)
-            yield from _late(first)
+    def shows_locks(self, key: str) -> bool:
+        """Tell whether the reader may see locks at all, by the object at ``key``, which seems to have none."""
 
 
-def _kinds(group: Iterator[Version]) -> set[bool]:
-    """Return which kinds the other versions of a key are: True for markers, False for objects."""
-    return {version.marker for version in group}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locks:
+    """How the objects of a store are to be locked."""
+
+    mode: str | None
+    """None where nothing was promised, or nothing can be seen."""
+    now: int
+
+    def findings(self, store: Store, key: str) -> Iterator[Finding]:
+        """Yield what is wrong with the lock of the object at ``key``, which was read just before."""
+        if self.mode is None or not isinstance(store, Versioned):
+            return
+        lock = store.lock(key)
+        if lock is None or lock.held:
+            return
+        if lock.mode is None or (self.mode == "COMPLIANCE" and lock.mode != self.mode):
+            yield error(
+                "lock-weakened", key, f"this object's lock is {lock.mode or 'gone'}, and {self.mode} was promised"
+            )
+        elif lock.until is None or lock.until <= self.now:
+            yield error("lock-weakened", key, "this object's lock has ended")
+        elif lock.until < self.now + SOON:
+            yield warning("expires-soon", key, f"this object's lock ends on {ids.time_text(lock.until)}")
 
 
-def _locked(first: Version, promised: str | None, now: int) -> Iterator[Finding]:
-    if promised is None or first.held or first.key.startswith("probe/"):
-        return
-    if first.mode is None or (promised == "COMPLIANCE" and first.mode != promised):
-        message = f"this object's lock is {first.mode or 'gone'}, and {promised} was promised"
-        yield error("lock-weakened", first.key, message)
-    elif first.retain_until is None or first.retain_until <= now:
-        yield error("lock-weakened", first.key, "this object's lock has ended")
-    elif first.retain_until < now + SOON:
-        message = f"this object's lock ends on {ids.time_text(first.retain_until)}"
-        yield warning("expires-soon", first.key, message)
+def promised(store: Store, *, now: int) -> tuple[Locks, Finding | None]:
+    """Return how the objects of a store are to be locked, as the configuration says or else as genesis is.
+
+    With a finding where locks were promised and the reader may not see any. Genesis was read just before; raises
+    :class:`LedgerError` when the store failed.
+    """
+    if not isinstance(store, Versioned):
+        return Locks(mode=None, now=now), None
+    seen = store.lock(ids.GENESIS_KEY)
+    mode = store.locks or (seen.mode if seen else None)
+    blind = mode is not None and seen is not None and seen.mode is None and not store.shows_locks(ids.GENESIS_KEY)
+    if not blind:
+        return Locks(mode=mode, now=now), None
+    message = "whether the objects are locked can't be seen: these credentials need s3:GetObjectRetention"
+    return Locks(mode=None, now=now), error("unreadable", "the evidence store", message)
+
+
+def findings(store: Versioned, places: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    """Yield what the versions show of the objects in ``places``: each a prefix, and the key after which to begin."""
+    for prefix, after in places:
+        for key, group in groupby(store.versions(prefix, after=after), key=lambda version: version.key):
+            if key.startswith(PROBE):
+                continue
+            each = iter(group)
+            first, others = next(each), {version.marker for version in each}
+            if first.marker or True in others:
+                yield error("deleted", key, "this object was deleted: a delete marker stands over it")
+            if False in others:
+                yield error("overwritten", key, "another version was put on top of this object; the first one counts")
+            if not first.marker:
+                yield from _late(first)
 
 
 def _late(first: Version) -> Iterator[Finding]:
