@@ -6,7 +6,6 @@ both. An unknown key is an error that names the nearest known one: a misspelt ke
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -125,8 +124,8 @@ def load(
     """Return the configuration in force for a run in ``folder``, by default the working directory ``cwd``.
 
     Both are absolute, with no ``..`` and no link in ``folder``: the nearest ``tfaudit.toml`` is looked for from there
-    upwards. The last three arguments are the command line's own. Raises :class:`ConfigError` for an unreadable file, an unknown
-    key, a wrong type or value, each by name.
+    upwards. The last three arguments are the command line's own. Raises :class:`ConfigError` for an unreadable file,
+    an unknown key, a wrong type or value, each by name.
     """
     named = config_file or environ.get("TFAUDIT_CONFIG")
     start = folder or cwd
@@ -315,6 +314,8 @@ def _check_keys(table: Mapping[str, object], where: str) -> None:
 
 def _unknown(key: str, known: Iterable[str], where: str) -> ConfigError:
     candidates = tuple(known)
+    import difflib
+
     nearest = difflib.get_close_matches(key, candidates, n=1, cutoff=0.0)[0]
     return ConfigError(f'unknown key "{key}" in {where}', hint=f'did you mean "{nearest}"?')
 

@@ -103,7 +103,7 @@ def _refuse(error: Exception) -> int:
 
 def _root(args: list[str]) -> str:
     chdir, _ = commands.split_chdir(args)
-    return os.path.abspath(chdir or os.curdir)
+    return os.path.realpath(chdir or os.curdir)
 
 
 def _audits_reads(args: list[str], config: str | None) -> bool:

@@ -88,6 +88,25 @@ def test_a_named_file_must_exist(tmp_path: Path) -> None:
         config.load(cwd=tmp_path, environ={"TFAUDIT_CONFIG": "x.toml"})
 
 
+def test_relative_paths_start_where_they_were_given(tmp_path: Path) -> None:
+    """The file's from the file's folder, the environment's and the command line's from the working directory."""
+    cwd, folder = tmp_path / "here", tmp_path / "there"
+    for each in (cwd, folder):
+        each.mkdir()
+    write(folder, 'ledger = "l"\n[signer]\nrecord = "file:r.pem"\nlog = "file:g.pem"\n')
+    loaded = config.load(cwd=cwd, folder=folder, environ={"TFAUDIT_SIGNER_LOG": "file:g.pem"}, working="w")
+    assert (loaded.ledger, loaded.working) == (str(folder / "l"), str(cwd / "w"))
+    assert (loaded.signer_record, loaded.signer_log) == (f"file:{folder}/r.pem", f"file:{cwd}/g.pem")
+
+
+def test_a_named_file_has_one_folder(tmp_path: Path) -> None:
+    """A file that is named through another folder lies in its own: what is told from there has one name."""
+    (tmp_path / "sub").mkdir()
+    write(tmp_path, 'ledger = "l"\n')
+    loaded = config.load(cwd=tmp_path / "sub", environ={}, config_file="../tfaudit.toml")
+    assert (loaded.root, loaded.ledger) == (tmp_path, str(tmp_path / "l"))
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_config_or_a_config_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     """No file content raises anything but ConfigError."""

@@ -5,6 +5,8 @@ What the engine keeps in ``.terraform`` is read as it would read it, but with a 
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ import msgspec
 from tfaudit.engine.argv import Invocation
 from tfaudit.errors import InputError
 
+_MAX_NAME: Final = 64 * 1024
 _MAX_BACKEND: Final = 1024 * 1024
 _MAX_STATE: Final = 1024 * 1024 * 1024
 _DEFAULT_STATE: Final = "terraform.tfstate"
@@ -73,8 +76,11 @@ class Workdir:
 
     @classmethod
     def of(cls, invocation: Invocation, environ: Mapping[str, str], cwd: Path) -> Self:
-        """Return the directory of an invocation. A relative TF_DATA_DIR counts from the configuration's folder."""
-        root = cwd / (invocation.chdir or "")
+        """Return the directory of an invocation. A relative TF_DATA_DIR counts from the configuration's folder.
+
+        The root has no ``..`` and no link: however it was reached, it is the same stack and the same state.
+        """
+        root = Path(os.path.realpath(cwd / (invocation.chdir or "")))
         data = root / (environ.get("TF_DATA_DIR") or ".terraform")
         return cls(root=root, data=data, workspace=environ.get("TF_WORKSPACE") or _selected(data))
 
@@ -101,25 +107,31 @@ class Workdir:
         return backend is not None and backend.type in _REMOTE
 
     def state_path(self, invocation: Invocation, *, after: bool = False) -> Path | None:
-        """Return the local state file that the command reads (``after``: writes), None for any other backend."""
+        """Return the local state file that the command reads (``after``: writes), None for any other backend.
+
+        It is absolute, with no ``..`` and no link.
+        """
         backend = self.backend()
         if backend is not None and backend.type != "local":
             return None
+        return Path(os.path.realpath(self.root / self._state_file(backend, invocation, after=after)))
+
+    def _state_file(self, backend: Backend | None, invocation: Invocation, *, after: bool) -> str:
         given = invocation.value("state-out") if after else None
         given = given or invocation.value("state")
         if given:
-            return self.root / given
+            return given
         config = backend.config if backend is not None else {}
         if self.workspace == "default":
-            return self.root / _text(config.get("path"), _DEFAULT_STATE)
+            return _text(config.get("path"), _DEFAULT_STATE)
         folder = _text(config.get("workspace_dir"), "terraform.tfstate.d")
-        return self.root / folder / self.workspace / _DEFAULT_STATE
+        return f"{folder}/{self.workspace}/{_DEFAULT_STATE}"
 
 
 def _selected(data: Path) -> str:
     try:
-        return (data / "environment").read_text(encoding="utf-8", errors="replace").strip() or "default"
-    except OSError:
+        return _read(data / "environment", _MAX_NAME).decode(errors="replace").strip() or "default"
+    except InputError:
         return "default"
 
 
@@ -148,7 +160,10 @@ def parse_state_id(data: bytes, *, what: str) -> StateId | None:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        # Not blocking: the far end of a pipe in the file's place may never be opened.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise InputError(f"{path} is not a file")
             data = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError):
         return b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,27 @@ def test_chdir_and_data_folder(tmp_path: Path) -> None:
     assert (found.root, found.data) == (tmp_path / "sub", tmp_path / "sub" / "data")
     assert workdir(tmp_path, TF_DATA_DIR="/data").data == Path("/data")
     assert workdir(tmp_path).data == tmp_path / ".terraform"
+
+
+def test_a_folder_has_one_name(tmp_path: Path) -> None:
+    """However the folder and its state are spelled, they are the same folder and state: the state's key hangs on it."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to("two")
+    for line in ("-chdir=../two apply", "-chdir=../link apply", "-chdir=.././two/. apply"):
+        assert workdir(tmp_path / "one", line).root == tmp_path / "two"
+        assert state_path(tmp_path / "one", line) == tmp_path / "two" / "terraform.tfstate"
+    assert state_path(tmp_path / "one", "apply -state=../two/./x") == tmp_path / "two" / "x"
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe where a state is expected is named, and one where the workspace's name is expected is passed over."""
+    (tmp_path / ".terraform").mkdir()
+    os.mkfifo(tmp_path / ".terraform" / "environment")
+    os.mkfifo(tmp_path / "terraform.tfstate")
+    assert workdir(tmp_path).workspace == "default"
+    with pytest.raises(InputError, match="is not a file"):
+        read_state_id(tmp_path / "terraform.tfstate")
 
 
 def test_workspace(tmp_path: Path) -> None:
