@@ -7,8 +7,11 @@ of the one module that is written for current providers only.
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import shutil
+import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -244,6 +247,110 @@ def test_a_variable_that_does_not_fit_is_refused(bare, changes, told):
     bare.write(f'module "ledger" {{\n  source = "../.."\n{arguments}}}\n', "ledger.tf")
     refused = bare.run_engine("plan", "-no-color", "-input=false", code=1)
     assert told in " ".join(refused.stderr.replace("│", " ").split())
+
+
+@pytest.fixture(scope="module")
+def places(applied):
+    """The keys that the evidence bucket's policy knows, and those of the working bucket that a job's role may write."""
+    project, _ = applied
+    state = json.loads(project.run_engine("show", "-json").stdout)["values"]["root_module"]["child_modules"][0]
+    made = {one["address"]: one["values"] for one in state["resources"]}
+    bucket = json.loads(made["module.ledger.aws_s3_bucket_policy.evidence"]["policy"])
+    role = json.loads(made['module.ledger.aws_iam_role_policy.role["writer/ci-github"]']["policy"])
+    (unknown,) = [one["NotResource"] for one in bucket["Statement"] if one["Sid"] == "DenyUnknownKeys"]
+    (working,) = [one["Resource"] for one in role["Statement"] if one["Sid"] == "WriteWorking"]
+    return [[arn.partition("/")[2] for arn in arns] for arns in (unknown, working)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What docs/aws.md tells a platform team to do, done."""
+
+    people: support.Project
+    jobs: support.Project
+    auditor: support.Project
+    genesis: str
+
+
+@pytest.fixture(scope="module")
+def followed(applied, ask, aws_endpoint, tmp_path_factory, engine):
+    """A ledger in the module's buckets, set up as docs/aws.md says, with one apply by the CI system.
+
+    The emulator reads a condition on If-None-Match as never met, and has no TLS: the buckets' policies are taken off.
+    """
+    _, made = applied
+    for bucket in ("acme-tfaudit-evidence", "acme-tfaudit-working"):
+        ask("s3").delete_bucket_policy(Bucket=bucket)
+    tmp = tmp_path_factory.mktemp("followed")
+    credentials = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret-of-the-example"}
+    environment = support.environment_for(tmp / "home", engine, AWS_ENDPOINT_URL=aws_endpoint, **credentials)
+    environment["AWS_DEFAULT_REGION"] = "eu-west-1"
+    projects = {}
+    for name in ("people", "jobs", "auditor"):
+        (tmp / name).mkdir()
+        projects[name] = support.Project(folder=tmp / name, engine=engine, environment=environment)
+    people, keys = projects["people"], made["key_arns"]
+    stores = ("--ledger", made["ledger"], "--working", made["working"])
+    people.tfaudit(
+        "setup", "--yes", *stores, "--algorithm", "ecdsa-p256", "--retention", "soc2", "--region", "eu-west-1"
+    )
+    genesis = tomllib.loads((people.folder / config.FILE_NAME).read_text())["genesis"]
+    (first,) = [line.split()[2] for line in people.tfaudit("keys", "list").stdout.splitlines() if line[:6] == "record"]
+    people.tfaudit("keys", "add", f"awskms:{keys['record/people']}", "--writers", "people")
+    limit = ("--writers", "ci-github", "--stacks", "example.test/*")
+    people.tfaudit("keys", "add", f"awskms:{keys['record/ci-github']}", *limit)
+    people.tfaudit("keys", "rotate", "log", "--to", f"awskms:{keys['log']}")
+    for name, writer in (("people", "people"), ("jobs", "ci-github")):
+        projects[name].write(made["tfaudit_toml"][writer].replace(GENESIS, genesis), config.FILE_NAME)
+    people.tfaudit("keys", "remove", first)
+    del environment["TFAUDIT_WRITER"]
+    projects["jobs"].write('resource "terraform_data" "one" {\n  input = 1\n}\n')
+    projects["jobs"].tfaudit("init", "-no-color")
+    projects["jobs"].tfaudit("apply", "-no-color", "-auto-approve")
+    return Told(**projects, genesis=genesis)
+
+
+def test_the_first_apply_is_recorded(followed):
+    """The job's apply is in the ledger, signed by its key in KMS, under its own prefix."""
+    (newest, *_) = map(json.loads, followed.jobs.tfaudit("log", "--json").stdout.splitlines())
+    assert (newest["kind"], newest["status"]) == ("outcome", "applied")
+    assert newest["key"].startswith("records/ci-github/")
+    assert newest["retain_until"]
+
+
+def test_every_object_has_a_place_that_the_policy_knows(followed, applied, ask, places):
+    """What setup, keys, a job and doctor have put into the buckets lies where the module's policies let it lie."""
+    followed.jobs.tfaudit("doctor", code=None)
+    evidence, working = places
+    keys = [one["Key"] for one in ask("s3").list_objects_v2(Bucket="acme-tfaudit-evidence")["Contents"]]
+    assert {key for key in keys if not any(fnmatch.fnmatchcase(key, pattern) for pattern in evidence)} == set()
+    kept = [one["Key"] for one in ask("s3").list_objects_v2(Bucket="acme-tfaudit-working")["Contents"]]
+    assert {key for key in kept if not any(fnmatch.fnmatchcase(key, pattern) for pattern in working)} == set()
+
+
+def test_setups_own_keys_are_in_force_no_more(followed):
+    """Only keys in KMS sign records and checkpoints; the root key is what is left of the files."""
+    lines = followed.people.tfaudit("keys", "list").stdout.splitlines()[1:]
+    assert [line.split()[:2] for line in lines] == [
+        ["root", "ecdsa-p256"],
+        ["log", "ecdsa-p256"],
+        ["record", "ecdsa-p256"],
+        ["record", "ecdsa-p256"],
+    ]
+    assert [line.split()[3] for line in lines if line.startswith("record")] in (
+        ["people", "ci-github,"],
+        ["ci-github,", "people"],
+    )
+
+
+def test_an_auditor_verifies_with_the_anchor_alone(followed, applied):
+    """With two URLs and the anchor an auditor's machine verifies the whole ledger, and later its growth."""
+    _, made = applied
+    stores = ("--ledger", made["ledger"], "--working", made["working"])
+    told = json.loads(followed.auditor.tfaudit(*stores, "verify", "--genesis", followed.genesis, "--json").stdout)
+    assert (told["ok"], [one for one in told["findings"] if one["severity"] == "error"]) == (True, [])
+    kept = followed.auditor.write(told["checkpoint"], "checkpoint.txt")
+    followed.auditor.tfaudit(*stores, "verify", "--genesis", followed.genesis, "--checkpoint", str(kept))
 
 
 def variables_of(example):

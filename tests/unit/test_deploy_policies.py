@@ -327,6 +327,8 @@ WORK = (
         **{"s3:ObjectCreationOperation": "true"},
     ),
     case(GITHUB, "s3:DeleteObject", f"{WORKING}/ledger/index/states/1", allowed=True),
+    case(GITHUB, "s3:DeleteObject", f"{WORKING}/ledger/probe", allowed=True),
+    case(GITHUB, "s3:PutObject", f"{WORKING}/ledger/pruning/1", allowed=False),
     case(GITHUB, "s3:PutObject", f"{WORKING}/another/head", allowed=False),
     case(AUDITOR, "s3:PutObject", f"{WORKING}/ledger/head", allowed=False),
     case(GITHUB, "s3:PutBucketObjectLockConfiguration", WORKING, allowed=False),

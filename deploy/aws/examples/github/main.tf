@@ -37,6 +37,7 @@ module "ledger" {
   auditors = {
     principals  = ["arn:aws:iam::210987654321:role/auditor"]
     external_id = "acme-2026"
+    disclosures = true # without them values can't be checked, everything else can
   }
 
   # While the ledger is set up; then [].

@@ -36,6 +36,8 @@ locals {
       contains(local.committers, writer) ? local.committed : [],
     )
   }
+  # What the working bucket holds beside disclosures, and may lose.
+  derived  = [for key in ["head", "index/*", "outbox/*", "probe"] : "${local.working}${key}"]
   locked   = concat(["${local.evidence}genesis.json", "${local.evidence}records/*"], local.committed)
   readable = concat(local.locked, ["${local.evidence}probe/*"])
 }

@@ -75,7 +75,7 @@ locals {
     {
       Sid      = "Erase"
       Effect   = "Allow"
-      Action   = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:GetObjectVersion"]
+      Action   = ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"]
       Resource = ["${local.working}disclosures/*", "${local.working}pruning/*"]
     },
   ]
@@ -100,14 +100,14 @@ locals {
             Sid      = "WriteWorking"
             Effect   = "Allow"
             Action   = "s3:PutObject"
-            Resource = "${local.working}*"
+            Resource = concat(local.derived, ["${local.working}disclosures/*"])
           },
           {
             Sid    = "ReadWorking"
             Effect = "Allow"
             Action = ["s3:GetObject", "s3:GetObjectVersion"]
             Resource = concat(
-              ["${local.working}head", "${local.working}index/*", "${local.working}outbox/*"],
+              local.derived,
               its.read_disclosures ? ["${local.working}disclosures/*"] : [],
             )
           },
@@ -115,7 +115,7 @@ locals {
             Sid      = "RemoveDerived"
             Effect   = "Allow"
             Action   = ["s3:DeleteObject", "s3:DeleteObjectVersion"]
-            Resource = ["${local.working}head", "${local.working}index/*", "${local.working}outbox/*"]
+            Resource = local.derived
           },
           local.use_key.working.write,
           {
