@@ -5,7 +5,7 @@ from __future__ import annotations
 import time as time_
 from typing import TYPE_CHECKING, Final
 
-from tfaudit.errors import ConfigError, InputError, LedgerError, TfauditError, VerificationError
+from tfaudit.errors import ConfigError, InputError, LedgerError, TfauditError, UnavailableError, VerificationError
 from tfaudit.ledger import chain, head, ids, place, upkeep
 from tfaudit.ledger.committer import Committer
 from tfaudit.ledger.draft import Draft
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger", "Receipt", "SpooledError", "create_ledger"]
 
-_KEPT: Final = (LedgerError, ConfigError, VerificationError)
+_KEPT: Final = (LedgerError, ConfigError, UnavailableError, VerificationError)
 """What may keep a record out of the ledger, and then it goes to the spool where that was asked for."""
 
 

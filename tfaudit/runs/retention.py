@@ -101,7 +101,8 @@ def prune(config: Config, world: World, view: View, *, before: int) -> Done:
         )
     rows = tuple(prunable(view, before=before))
     ledger, evidence = _opened(config, world)
-    from tfaudit.runs.ledgers import working_of
+    from tfaudit.export.indexfile import forget
+    from tfaudit.runs.ledgers import index_folder, working_of
 
     working = working_of(config)
     receipt = _append(ledger, world, retention.Retention(action="prune", time=before))
@@ -112,6 +113,9 @@ def prune(config: Config, world: World, view: View, *, before: int) -> Done:
             continue
         count += _shorten(evidence, working, row)
         working.remove(ids.disclosure_key(row.record_id))
+    # The index of what was read holds actors: it is made anew from what is still disclosed.
+    if (folder := index_folder(config, world.environ)) is not None:
+        forget(folder)
     return Done(receipt=receipt, objects=count)
 
 

@@ -7,11 +7,15 @@ import shutil
 import subprocess
 from datetime import UTC, datetime
 
+import boto3
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
+from moto.server import ThreadedMotoServer
 
 from tfaudit import config
 from tfaudit.errors import ConfigError
+from tfaudit.ledger import ids
+from tfaudit.ledger.verify import verify
 from tfaudit.runs import keyring, ledgers, setup
 from tfaudit.runs.run import World, no_step
 from tfaudit.signing import keys as keys_
@@ -143,6 +147,28 @@ def test_what_is_no_public_key_is_told(tmp_path, text):
     create_key_file(tmp_path / "x.pem")
     with pytest.raises(ConfigError, match="is no public key"):
         keyring.read_public(text, base=tmp_path)
+
+
+def test_a_ledger_is_written_with_keys_in_kms(tmp_path, world, loaded, monkeypatch):
+    """Log and record key can both lie in KMS (here moto's): commits, checkpoints and records verify offline."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    for name, value in {
+        "AWS_ENDPOINT_URL": "http://{}:{}".format(*server.get_host_and_port()),
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "eu-central-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    kms = boto3.client("kms", region_name="eu-central-1")
+    for role in ("log", "record"):
+        key = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+        keyring.rotate(loaded, world, role, ROOT, to=f"awskms:{key}")
+        loaded = configured(loaded, tmp_path, **{role: f"awskms:{key}"})
+    append(loaded, world)
+    server.stop()
+    report = verify(ledgers.evidence_of(loaded), ledgers.working_of(loaded), now=ids.milliseconds(world.clock()))
+    assert (report.ok, report.size, report.findings) == (True, 6, ())
 
 
 @pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no OpenSSH here")
