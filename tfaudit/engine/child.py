@@ -14,7 +14,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Final
 
 from tfaudit.engine import find, terminal
@@ -25,6 +25,7 @@ from tfaudit.errors import UnavailableError
 
 Write = Callable[[bytes], None]
 
+_STANDARD: Final = 2
 _CHUNK: Final = 64 * 1024
 _PATIENCE: Final = 3.0
 # Ends by SIGKILL when the engine has ended, by the end of its input when tfaudit has.
@@ -160,7 +161,7 @@ def spawn(
             stdin=stdio[0],
             stdout=stdio[1],
             stderr=stdio[2],
-            pass_fds=tuple(dict.fromkeys(pass_fds)),
+            pass_fds=tuple(dict.fromkeys((*pass_fds, *_inherited()))),
             process_group=0 if own_group else None,
             # Safe beside other threads: nothing in it takes a lock that one of them may hold.
             preexec_fn=prepare,
@@ -173,6 +174,25 @@ def spawn(
     if watcher is not None:
         watcher.watch(process.pid)
     return Child(process, watcher, own_group=own_group)
+
+
+def _inherited() -> tuple[int, ...]:
+    """Return the descriptors that tfaudit's own caller left open for it and so for the engine.
+
+    ``-var-file=<(sops -d ...)`` is one. What Python opens itself is never inheritable (PEP 446).
+    """
+    try:
+        found = [int(entry.name) for entry in Path("/dev/fd").iterdir()]
+    except OSError:  # a bare container: nobody can name a descriptor by a path there either
+        return ()
+    return tuple(fd for fd in found if fd > _STANDARD and _is_inheritable(fd))
+
+
+def _is_inheritable(fd: int) -> bool:
+    try:
+        return os.get_inheritable(fd)
+    except OSError:  # the folder's own
+        return False
 
 
 def pump(exit_fd: int, sinks: dict[int, Write], feeding: Input | None) -> None:

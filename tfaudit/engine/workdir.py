@@ -6,7 +6,6 @@ What the engine keeps in ``.terraform`` is read as it would read it, but with a 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final, Self
 import msgspec
 
 from tfaudit.engine.argv import Invocation
+from tfaudit.engine.regular import open_regular
 from tfaudit.errors import InputError
 
 _MAX_NAME: Final = 64 * 1024
@@ -160,10 +160,7 @@ def parse_state_id(data: bytes, *, what: str) -> StateId | None:
 
 def _read(path: Path, limit: int) -> bytes:
     try:
-        # Not blocking: the far end of a pipe in the file's place may never be opened.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise InputError(f"{path} is not a file")
+        with open_regular(path) as file:
             data = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError):
         return b""

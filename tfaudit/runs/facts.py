@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from tfaudit import __version__, canonical
 from tfaudit.engine.argv import Invocation
 from tfaudit.engine.brand import Engine
+from tfaudit.engine.regular import open_regular
 from tfaudit.identity.git import Repository
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def command(invocation: Invocation, redactor: Redactor) -> dict[str, object]:
 def providers(lock_file: Path) -> dict[str, object] | None:
     """Return the providers' versions and the digest of the lock file that fixes their bytes; None without one."""
     try:
-        with lock_file.open("rb") as file:
+        with open_regular(lock_file) as file:
             content = file.read(MAX_LOCK_FILE + 1)
     except OSError:
         return None

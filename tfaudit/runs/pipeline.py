@@ -146,7 +146,7 @@ def _apply(stage: Stage) -> int:
     started = run.world.clock()
     view = _view(stage)
     ended = _internal_plan(stage, view)
-    from tfaudit.runs import planning
+    from tfaudit.runs import planning, variables
     from tfaudit.runs.recording import Recorder
 
     stage.scratch.seal()
@@ -156,7 +156,8 @@ def _apply(stage: Stage) -> int:
     recorder = Recorder(run, stage.ready.result(), planned.redactor)
     if ended.code != 0:
         return _end_before(stage, recorder, planned, _failed(ended), ended, started)
-    _check_known(run, planned)
+    _check_known(planned)
+    variables.check_repeatable(run, planned.variables)
     if _is_interrupted(stage):
         return _end_before(stage, recorder, planned, "interrupted", _NOT_STARTED, started)
     if asked:
@@ -179,7 +180,7 @@ def _apply_saved(stage: Stage, path: Path) -> int:
         raise InputError(f"{path} is not a plan file", hint="give the path that plan -out wrote")
     if planned.file.kind == "bookmark":
         return opaque.operate(run, stage.relay, remote=planned.file)
-    _check_known(run, planned)
+    _check_known(planned)
     recorder = Recorder(run, stage.ready.result(), planned.redactor)
     return _change(stage, recorder, planned, View(json=run.invocation.json))
 
@@ -232,13 +233,10 @@ def _close_plan(stage: Stage, planned: Planned, ended: Ended, view: View, *, ask
         stage.screen.out.write(b"".join(view.joined.planned(exit_code=ended.code, recorded=planned.holds_changes)))
 
 
-def _check_known(run: Run, planned: Planned) -> None:
+def _check_known(planned: Planned) -> None:
     """Stop an apply whose plan nobody could look into: its changes would be made unrecorded."""
-    from tfaudit.runs import variables
-
     if planned.plan is None:
         raise InputError(f"the plan can't be looked into: {planned.problem}", hint="nothing was applied")
-    variables.check_repeatable(run, planned.variables)
 
 
 def _is_interrupted(stage: Stage) -> bool:

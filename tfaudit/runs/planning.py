@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from tfaudit.engine import process, variables
 from tfaudit.engine.argv import show_call
 from tfaudit.engine.human import import_label
 from tfaudit.engine.process import Ended
+from tfaudit.engine.regular import NotAFileError, open_regular
 from tfaudit.engine.scratch import Scratch
 from tfaudit.engine.variables import Variables
 from tfaudit.engine.workdir import Backend
@@ -101,14 +101,11 @@ def load(path: Path, scratch: Scratch) -> None:
     Raises :class:`InputError` when it is missing or no file.
     """
     try:
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as source:
-            if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
-                raise InputError(f"the plan file {path} is not a file", hint="give the path that plan -out wrote")
-            with os.fdopen(os.dup(scratch.fd), "wb") as target:
-                while chunk := source.read(1 << 20):
-                    target.write(chunk)
-    except IsADirectoryError as error:
-        raise InputError(f"the plan file {path} is a folder", hint="give the path that plan -out wrote") from error
+        with open_regular(path) as source, os.fdopen(os.dup(scratch.fd), "wb") as target:
+            while chunk := source.read(1 << 20):
+                target.write(chunk)
+    except NotAFileError as error:
+        raise InputError(f"the plan file {path} is not a file", hint="give the path that plan -out wrote") from error
     except OSError as error:
         raise InputError(f"the plan file {path} can't be read: {error.strerror}") from error
     scratch.seal()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from tfaudit.engine.regular import open_regular
 from tfaudit.errors import InputError
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ _SETS_AUTOMATICALLY: Final = ("terraform.tfvars", "terraform.tfvars.json")
 
 
 def given(run: Run) -> frozenset[str]:
-    """Return the names of the variables given by option, file or environment, not those typed at the prompt."""
+    """Return the names of the variables given by option, file or environment.
+
+    Not those typed at the prompt or read from a pipe (``-var-file=<(...)``): both are gone once they were read.
+    """
     names = set(run.invocation.variables)
     names |= {name.removeprefix(_PREFIX) for name in run.world.environ if name.startswith(_PREFIX)}
     root = run.workdir.root
@@ -34,7 +38,7 @@ def given(run: Run) -> frozenset[str]:
 
 
 def check_repeatable(run: Run, known: Variables | None) -> None:
-    """Stop an apply whose plan has an ephemeral variable that was typed at the engine's prompt.
+    """Stop an apply whose plan has an ephemeral variable that was typed at the engine's prompt or came from a pipe.
 
     The plan doesn't hold it and nobody but the user knows it. Raises :class:`InputError` that names it.
     """
@@ -43,14 +47,14 @@ def check_repeatable(run: Run, known: Variables | None) -> None:
     missing = sorted(known.at_apply - given(run))
     if missing:
         raise InputError(
-            f'the ephemeral variable "{missing[0]}" was typed at the prompt and must be given again at the apply',
-            hint=f"give it by TF_VAR_{missing[0]} or a -var-file; nothing was applied",
+            f'the ephemeral variable "{missing[0]}", typed at the prompt or piped in, must be given again at the apply',
+            hint=f"give it by TF_VAR_{missing[0]}, -var or a -var-file that is a file; nothing was applied",
         )
 
 
 def _names(file: Path) -> set[str]:
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             text = stream.read(_MAX_FILE).decode("utf-8", "replace")
     except OSError:
         return set()

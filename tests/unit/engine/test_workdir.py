@@ -56,7 +56,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / ".terraform" / "environment")
     os.mkfifo(tmp_path / "terraform.tfstate")
     assert workdir(tmp_path).workspace == "default"
-    with pytest.raises(InputError, match="is not a file"):
+    with pytest.raises(InputError, match="it is not a file"):
         read_state_id(tmp_path / "terraform.tfstate")
 
 
