@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from tfaudit.runs.planning import Planned
 
 ERRORED_STATE: Final = "errored.tfstate"
+_REFUSED: Final = (
+    "Saved plan is stale",
+    "Saved plan does not match the given state",
+    "Error acquiring the state lock",
+)
+"""How the engine says that it won't so much as begin, since the state is another's or another has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,8 @@ def apply(stage: Stage, planned: Planned, intent: Intent, view: View) -> Applied
         status=_status(ended, outcome),
         started=started,
         finished=run.world.clock(),
-        before=planned.before,
+        # What came between the plan and a refused apply is not this run's doing: it met that version, and left it.
+        before=after if _is_refused(outcome) else planned.before,
         after=after,
         errored_state=_modified(leftover) != stale,
     )
@@ -180,6 +187,13 @@ def _modified(path: Path) -> int | None:
         return path.stat().st_mtime_ns
     except OSError:
         return None
+
+
+def _is_refused(outcome: RunOutcome) -> bool:
+    """Whether the engine changed nothing at all, and said why."""
+    if any(each.status != "not-reached" for each in outcome.outcomes):
+        return False
+    return any(each.severity == "error" and each.summary in _REFUSED for each in outcome.diagnostics)
 
 
 def _status(ended: Ended, outcome: RunOutcome) -> Status:
