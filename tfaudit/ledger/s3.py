@@ -138,6 +138,9 @@ class Bucket:
                 raise self._failure(operation, response) from error
         except BotoCoreError as error:
             raise _unreachable(self, error) from error
+        except RecursionError as error:
+            # botocore follows a redirect that names no region for ever.
+            raise UnfitStoreError(f"{self} is somewhere else", hint="set [s3] region, or AWS_REGION") from error
         else:
             self._learn_time(response, sent)
         about = response.get("ResponseMetadata", {})

@@ -218,6 +218,9 @@ class EvidenceBucket:
 
         From the start of a prefix, or after a commit, what stands under a delete marker shows too.
         """
+        if after <= prefix:
+            # All keys under a prefix sort after it.
+            after = ""
         if shallow or (after and not (_is_commit(after) and self._first(after) is not None)):
             yield from list_current(self.bucket, prefix, after=after, shallow=shallow)
             return
