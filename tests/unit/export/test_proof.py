@@ -314,3 +314,20 @@ def test_a_pruned_event_is_told(tmp_path):
 def test_the_proof_reads_back(proven):
     """Parsing and encoding a proof gives the same bytes."""
     assert proof.encode(proof.parse(proven)) == proven
+
+
+def test_a_post_quantum_signature_is_wanted_too(tmp_path):
+    """Where the log has an ML-DSA-44 key as well, a proof without either signature proves nothing."""
+    second = create_key_file(tmp_path / "second.pem", algorithm="ml-dsa-44")
+    place = ledgerkit.make(tmp_path / "place")
+    both = (place.log.public, second.public)
+    log = tuple(NoteKey(name=ledgerkit.ORIGIN, public=public) for public in both)
+    place.open().change_keys(place.keys(generation=1, log=log), place.root, {})
+    raw = make(place, f"{add(place, place.open(second_log_signer=second))}/1")
+    assert check(raw, log_key=log[1]).trust == "log-key"
+    lines = json.loads(raw)["checkpoint"].splitlines(keepends=True)
+    assert len(lines) == 6
+    for at in (4, 5):
+        text = "".join(lines[:at] + lines[at + 1 :])
+        with pytest.raises(VerificationError, match="lacks a"):
+            check(altered(raw, lambda document, text=text: document.update(checkpoint=text)))
