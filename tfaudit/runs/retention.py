@@ -108,8 +108,10 @@ def prune(config: Config, world: World, view: View, *, before: int) -> Done:
     receipt = _append(ledger, world, retention.Retention(action="prune", time=before))
     # A crash here: the record lets go of what is still there, which harms nobody; the next prune removes it.
     count = 0
+    said = ledger.reader().retentions
     for row in rows:
-        if _is_locked(evidence, row, now):
+        # Only what the log now lets go: someone may have held it since it was looked at.
+        if said.pruned(row.record_id, row.position) is None or _is_locked(evidence, row, now):
             continue
         count += _shorten(evidence, working, row)
         working.remove(ids.disclosure_key(row.record_id))
