@@ -24,7 +24,7 @@ class _Listed(NamedTuple):
 
 
 def versions(bucket: Bucket, prefix: str, *, after: str) -> Iterator[Version]:
-    """Yield all versions and markers under ``prefix`` by key, those of a key from the oldest on.
+    """Yield all versions and markers under ``prefix`` by key, the versions of a key from the oldest on.
 
     With ``after``, the key of an object, only those of keys that sort after it.
     """
@@ -42,7 +42,6 @@ def _listed(bucket: Bucket, prefix: str, after: str) -> Iterator[_Listed]:
             for marker, kind in ((False, "Versions"), (True, "DeleteMarkers"))
             for one in page.get(kind, ())
         ]
-        # Within the page objects and markers come apart; the sort keeps the store's order where two are of one moment.
-        found.sort(key=lambda one: one.modified, reverse=True)
-        found.sort(key=lambda one: one.key)
+        # Versions and markers come apart, and times are in whole seconds: how the two lie together can't be told.
+        found.sort(key=attrgetter("key"))
         yield from found

@@ -43,7 +43,7 @@ class Versioned(Protocol):
     """The mode that its objects are to be locked in; None where none was promised."""
 
     def versions(self, prefix: str, *, after: str = "") -> Iterator[Version]:
-        """Yield all versions and markers by key, and the versions of a key from the oldest on.
+        """Yield all versions and markers by key, and the versions of a key from the oldest on, markers anywhere.
 
         ``after`` is the key of an object: only later keys are wanted.
         """
@@ -103,13 +103,16 @@ def findings(store: Versioned, places: Iterable[tuple[str, str]]) -> Iterator[Fi
         for key, group in groupby(store.versions(prefix, after=after), key=lambda version: version.key):
             if key.startswith(PROBE):
                 continue
-            each = iter(group)
-            first, others = next(each), {version.marker for version in each}
-            if first.marker or True in others:
+            first, count, deleted = None, 0, False
+            for version in group:
+                deleted |= version.marker
+                count += not version.marker
+                first = first or (None if version.marker else version)
+            if deleted:
                 yield error("deleted", key, "this object was deleted: a delete marker stands over it")
-            if False in others:
+            if count > 1:
                 yield error("overwritten", key, "another version was put on top of this object; the first one counts")
-            if not first.marker:
+            if first is not None:
                 yield from _late(first)
 
 
