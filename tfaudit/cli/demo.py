@@ -14,13 +14,14 @@ from tfaudit.cli.output import style
 
 @click.command("demo")
 @click.option("--folder", type=click.Path(path_type=Path), help="Play it here (an empty folder) and not in a new one.")
-def command(folder: Path | None) -> int:
+@click.option("--s3", "in_s3", is_flag=True, help="With the ledger in an S3 of this machine's own, by moto.")
+def command(folder: Path | None, in_s3: bool) -> int:
     """Show what tfaudit does, on a real engine: two changes, their history, and a forged record that verify finds.
 
     Touches nothing outside the folder, which is kept so that you can look around.
     """
     from tfaudit.errors import InputError
-    from tfaudit.runs import demo
+    from tfaudit.runs import demo, demo_s3
 
     if folder is None:
         folder = Path(tempfile.mkdtemp(prefix="tfaudit-demo-"))
@@ -31,7 +32,8 @@ def command(folder: Path | None) -> int:
     teller = demo.Teller(
         say=lambda text: _flushed(f"\n{style(text, 'bold')}"), show=lambda line: _flushed(style(f"$ {line}", "cyan"))
     )
-    demo.tell(folder.resolve(), dict(os.environ), teller)
+    tell = demo_s3.tell if in_s3 else demo.tell
+    tell(folder.resolve(), dict(os.environ), teller)
     click.echo(f"Remove it with: rm -r {folder}")
     return 0
 

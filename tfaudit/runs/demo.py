@@ -43,7 +43,7 @@ class Teller:
 
 def tell(folder: Path, environ: Mapping[str, str], teller: Teller) -> None:
     """Play the story in ``folder``, which is empty; raises :class:`InternalError` where a step ends otherwise."""
-    stage = _Stage(folder, environ, teller)
+    stage = Stage(folder, environ, teller)
     (folder / "main.tf").write_text(FIRST)
     teller.say("A folder with two resources, one of which holds a password. Make a ledger for it:")
     stage.run("setup", "--yes")
@@ -67,7 +67,9 @@ def tell(folder: Path, environ: Mapping[str, str], teller: Teller) -> None:
     teller.show(f"cd {folder} && tfaudit log && tfaudit doctor && less .tfaudit/ledger/commits/*")
 
 
-class _Stage:
+class Stage:
+    """The folder where the commands of a story run, one after the other."""
+
     def __init__(self, folder: Path, environ: Mapping[str, str], teller: Teller) -> None:
         self._folder = folder
         self._teller = teller
