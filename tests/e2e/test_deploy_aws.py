@@ -7,18 +7,23 @@ of the one module that is written for current providers only.
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import shutil
+import sys
 import tomllib
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import awsproxy
 import boto3
 import pytest
 import support
 
 from tfaudit import config
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "unit"))
+import iampolicy
 
 pytestmark = [pytest.mark.engine, pytest.mark.aws, pytest.mark.slow, pytest.mark.xdist_group("aws")]
 
@@ -249,17 +254,12 @@ def test_a_variable_that_does_not_fit_is_refused(bare, changes, told):
     assert told in " ".join(refused.stderr.replace("│", " ").split())
 
 
-@pytest.fixture(scope="module")
-def places(applied):
-    """The keys that the evidence bucket's policy knows, and those of the working bucket that a job's role may write."""
-    project, _ = applied
-    state = json.loads(project.run_engine("show", "-json").stdout)["values"]["root_module"]["child_modules"][0]
-    made = {one["address"]: one["values"] for one in state["resources"]}
-    bucket = json.loads(made["module.ledger.aws_s3_bucket_policy.evidence"]["policy"])
-    role = json.loads(made['module.ledger.aws_iam_role_policy.role["writer/ci-github"]']["policy"])
-    (unknown,) = [one["NotResource"] for one in bucket["Statement"] if one["Sid"] == "DenyUnknownKeys"]
-    (working,) = [one["Resource"] for one in role["Statement"] if one["Sid"] == "WriteWorking"]
-    return [[arn.partition("/")[2] for arn in arns] for arns in (unknown, working)]
+ACTORS = ("people", "jobs", "auditor")
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "secret-of-the-example",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -270,6 +270,8 @@ class Told:
     jobs: support.Project
     auditor: support.Project
     genesis: str
+    sent: dict[str, list[awsproxy.Sent]]
+    """What each of them, and the founder, has asked of AWS so far."""
 
 
 @pytest.fixture(scope="module")
@@ -282,32 +284,45 @@ def followed(applied, ask, aws_endpoint, tmp_path_factory, engine):
     for bucket in ("acme-tfaudit-evidence", "acme-tfaudit-working"):
         ask("s3").delete_bucket_policy(Bucket=bucket)
     tmp = tmp_path_factory.mktemp("followed")
-    credentials = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret-of-the-example"}
-    environment = support.environment_for(tmp / "home", engine, AWS_ENDPOINT_URL=aws_endpoint, **credentials)
-    environment["AWS_DEFAULT_REGION"] = "eu-west-1"
-    projects = {}
-    for name in ("people", "jobs", "auditor"):
-        (tmp / name).mkdir()
-        projects[name] = support.Project(folder=tmp / name, engine=engine, environment=environment)
-    people, keys = projects["people"], made["key_arns"]
+    with ExitStack() as running:
+        proxies = {name: running.enter_context(awsproxy.proxy(aws_endpoint)) for name in (*ACTORS, "founder")}
+        projects = {}
+        for name in ACTORS:
+            (tmp / name).mkdir()
+            environment = support.environment_for(
+                tmp / "home", engine, AWS_ENDPOINT_URL=proxies[name][0], **CREDENTIALS
+            )
+            projects[name] = support.Project(folder=tmp / name, engine=engine, environment=environment)
+        founder = {
+            **projects["people"].environment,
+            "AWS_ENDPOINT_URL": proxies["founder"][0],
+            "TFAUDIT_WRITER": "people",
+        }
+        genesis = start(support.Project(folder=tmp / "people", engine=engine, environment=founder), made)
+        for name, writer in (("people", "people"), ("jobs", "ci-github")):
+            projects[name].write(made["tfaudit_toml"][writer].replace(GENESIS, genesis), config.FILE_NAME)
+        jobs = projects["jobs"]
+        jobs.write('resource "terraform_data" "one" {\n  input = 1\n}\n')
+        jobs.tfaudit("init", "-no-color")
+        jobs.tfaudit("apply", "-no-color", "-auto-approve")
+        yield Told(**projects, genesis=genesis, sent={name: sent for name, (_, sent) in proxies.items()})
+
+
+def start(founder, made):
+    """Set the ledger up as docs/aws.md says, so that keys in KMS take the place of setup's own; return its anchor."""
+    keys = made["key_arns"]
     stores = ("--ledger", made["ledger"], "--working", made["working"])
-    people.tfaudit(
-        "setup", "--yes", *stores, "--algorithm", "ecdsa-p256", "--retention", "soc2", "--region", "eu-west-1"
-    )
-    genesis = tomllib.loads((people.folder / config.FILE_NAME).read_text())["genesis"]
-    (first,) = [line.split()[2] for line in people.tfaudit("keys", "list").stdout.splitlines() if line[:6] == "record"]
-    people.tfaudit("keys", "add", f"awskms:{keys['record/people']}", "--writers", "people")
+    kind = ("--algorithm", "ecdsa-p256", "--retention", "soc2", "--region", "eu-west-1")
+    founder.tfaudit("setup", "--yes", *stores, *kind)
+    genesis = tomllib.loads((founder.folder / config.FILE_NAME).read_text())["genesis"]
+    (first,) = [line.split()[2] for line in founder.tfaudit("keys", "list").stdout.splitlines() if line[:6] == "record"]
+    founder.tfaudit("keys", "add", f"awskms:{keys['record/people']}", "--writers", "people")
     limit = ("--writers", "ci-github", "--stacks", "example.test/*")
-    people.tfaudit("keys", "add", f"awskms:{keys['record/ci-github']}", *limit)
-    people.tfaudit("keys", "rotate", "log", "--to", f"awskms:{keys['log']}")
-    for name, writer in (("people", "people"), ("jobs", "ci-github")):
-        projects[name].write(made["tfaudit_toml"][writer].replace(GENESIS, genesis), config.FILE_NAME)
-    people.tfaudit("keys", "remove", first)
-    del environment["TFAUDIT_WRITER"]
-    projects["jobs"].write('resource "terraform_data" "one" {\n  input = 1\n}\n')
-    projects["jobs"].tfaudit("init", "-no-color")
-    projects["jobs"].tfaudit("apply", "-no-color", "-auto-approve")
-    return Told(**projects, genesis=genesis)
+    founder.tfaudit("keys", "add", f"awskms:{keys['record/ci-github']}", *limit)
+    founder.tfaudit("keys", "rotate", "log", "--to", f"awskms:{keys['log']}")
+    founder.write(made["tfaudit_toml"]["people"].replace(GENESIS, genesis), config.FILE_NAME)
+    founder.tfaudit("keys", "remove", first)
+    return genesis
 
 
 def test_the_first_apply_is_recorded(followed):
@@ -316,16 +331,6 @@ def test_the_first_apply_is_recorded(followed):
     assert (newest["kind"], newest["status"]) == ("outcome", "applied")
     assert newest["key"].startswith("records/ci-github/")
     assert newest["retain_until"]
-
-
-def test_every_object_has_a_place_that_the_policy_knows(followed, applied, ask, places):
-    """What setup, keys, a job and doctor have put into the buckets lies where the module's policies let it lie."""
-    followed.jobs.tfaudit("doctor", code=None)
-    evidence, working = places
-    keys = [one["Key"] for one in ask("s3").list_objects_v2(Bucket="acme-tfaudit-evidence")["Contents"]]
-    assert {key for key in keys if not any(fnmatch.fnmatchcase(key, pattern) for pattern in evidence)} == set()
-    kept = [one["Key"] for one in ask("s3").list_objects_v2(Bucket="acme-tfaudit-working")["Contents"]]
-    assert {key for key in kept if not any(fnmatch.fnmatchcase(key, pattern) for pattern in working)} == set()
 
 
 def test_setups_own_keys_are_in_force_no_more(followed):
@@ -351,6 +356,98 @@ def test_an_auditor_verifies_with_the_anchor_alone(followed, applied):
     assert (told["ok"], [one for one in told["findings"] if one["severity"] == "error"]) == (True, [])
     kept = followed.auditor.write(told["checkpoint"], "checkpoint.txt")
     followed.auditor.tfaudit(*stores, "verify", "--genesis", followed.genesis, "--checkpoint", str(kept))
+
+
+def test_founders_and_jobs_need_no_more_than_they_may(followed, policies):
+    """Each request of the set-up and of the job's apply is one that the policies allow to whoever makes it."""
+    founder = f"arn:aws:iam::{ACCOUNT}:role/founder"
+    assert refused(policies, "founder", founder, followed.sent["founder"]) == {PROBED}
+    assert refused(policies, "writer/ci-github", GITHUB, followed.sent["jobs"]) == set()
+    actions = {one.action for request in followed.sent["jobs"] for one in awsproxy.asked(request, policies["keys"])}
+    assert actions >= {
+        "s3:PutObject",
+        "s3:PutObjectRetention",
+        "s3:GetObjectVersion",
+        "kms:Sign",
+        "kms:GenerateDataKey",
+    }
+
+
+def test_doctor_is_refused_what_it_expects_to_be(followed, policies):
+    """Of all that doctor tries as the job's role only the delete of its probe is denied."""
+    before = len(followed.sent["jobs"])
+    followed.jobs.tfaudit("doctor")
+    assert refused(policies, "writer/ci-github", GITHUB, followed.sent["jobs"][before:]) == {PROBED}
+
+
+def test_an_auditor_needs_to_read_alone(followed, policies, applied):
+    """What verify and log ask as the auditor's role, its policy allows: reads, and nothing that writes."""
+    _, made = applied
+    before = len(followed.sent["auditor"])
+    stores = ("--ledger", made["ledger"], "--working", made["working"])
+    followed.auditor.tfaudit(*stores, "verify", "--genesis", followed.genesis)
+    followed.auditor.tfaudit(*stores, "log")
+    role = f"arn:aws:iam::{ACCOUNT}:role/tfaudit/acme-tfaudit-auditor"
+    sent = followed.sent["auditor"][before:]
+    assert refused(policies, "auditor", role, sent) == set()
+    assert {request.method for request in sent} <= {"GET", "HEAD"}
+
+
+def test_a_keeper_may_hold_release_and_extend(followed, policies):
+    """Holding, releasing and extending need no more than a writer's role that is also a keeper has."""
+    run = json.loads(followed.jobs.tfaudit("log", "--json").stdout.splitlines()[0])["run_id"]
+    before = len(followed.sent["people"])
+    followed.people.tfaudit("retain", "hold", run)
+    followed.people.tfaudit("retain", "release", run)
+    followed.people.tfaudit("retain", "extend", "--days", "740")
+    role = f"arn:aws:iam::{ACCOUNT}:role/tfaudit/acme-tfaudit-writer-people"
+    sent = followed.sent["people"][before:]
+    assert refused(policies, "writer/people", role, sent) == set()
+    actions = {one.action for request in sent for one in awsproxy.asked(request, policies["keys"])}
+    assert actions >= {"s3:PutObjectLegalHold", "s3:PutObjectRetention"}
+
+
+GITHUB = f"arn:aws:iam::{ACCOUNT}:role/tfaudit/acme-tfaudit-writer-ci-github"
+PROBED = ("s3:DeleteObjectVersion", "acme-tfaudit-evidence/ledger/probe/")
+"""Setup and doctor try to delete their probe, to see that it is refused."""
+AGAIN = b"again\n"
+"""A second create of an object, by which tfaudit sees whether a store that isn't AWS knows the condition."""
+
+
+@pytest.fixture(scope="module")
+def policies(applied):
+    """The applied policies: by role, and by the resource that they hang on."""
+    project, made = applied
+    state = json.loads(project.run_engine("show", "-json").stdout)["values"]["root_module"]["child_modules"][0]
+    roles, hung = {}, {}
+    for one in state["resources"]:
+        values = one["values"]
+        if one["type"] == "aws_iam_role_policy":
+            roles[one["index"]] = json.loads(values["policy"])
+        elif one["type"] == "aws_s3_bucket_policy":
+            hung[f"arn:aws:s3:::{values['bucket']}"] = json.loads(values["policy"])
+        elif one["type"] == "aws_kms_key":
+            hung[values["arn"]] = json.loads(values["policy"])
+    keys = {f"acme-tfaudit-{name}": made["key_arns"][name] for name in ("evidence", "working")}
+    everything = {"Sid": "Everything", "Effect": "Allow", "Action": "*", "Resource": "*"}
+    roles["founder"] = {"Version": "2012-10-17", "Statement": [everything]}
+    return {"roles": roles, "hung": hung, "keys": keys}
+
+
+def refused(policies, role, arn, sent):
+    """The actions, and where, among the requests that the role's and the resources' policies do not allow."""
+    found = set()
+    requests = (request for request in sent if request.body != AGAIN)
+    for one in {one for request in requests for one in awsproxy.asked(request, policies["keys"])}:
+        hung = [policy for at, policy in policies["hung"].items() if f"{one.resource}/".startswith(f"{at}/")]
+        context = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3", **dict(one.context)}
+        request = iampolicy.Request(arn, one.action, one.resource, context)
+        # That the account of a key may do everything is not what the role may do.
+        allowed = iampolicy.decide([policies["roles"][role]], request) == "allow"
+        if not allowed or iampolicy.decide(hung, request) == "deny":
+            place, slash, _ = (one.resource.partition(":::")[2] or one.resource).rpartition("/")
+            found.add((one.action, place + slash))
+    return found
 
 
 def variables_of(example):

@@ -79,9 +79,22 @@ def engine():
 
 @pytest.fixture(scope="session")
 def render(engine, tmp_path_factory):
-    """A function from the policy module's variables to its outputs, planned by the engine, with nothing to ask."""
-    folder = tmp_path_factory.mktemp("policies")
-    for file in (MODULE / "modules" / "policies").glob("*.tf"):
+    """A function from the ledger's variables to its policies."""
+    rendered = planned(engine, MODULE / "modules" / "policies", tmp_path_factory.mktemp("policies"))
+    return lambda code=0, **changes: rendered(json.dumps({**PLAIN, **changes}), code)
+
+
+@pytest.fixture(scope="session")
+def replica(engine, tmp_path_factory):
+    """The policies of a copy in the second account."""
+    rendered = planned(engine, MODULE / "modules" / "replica" / "policies", tmp_path_factory.mktemp("replica"))
+    values = {"account_id": REPLICA["account_id"], "bucket": "acme-replica", "source_account_id": ACCOUNT}
+    return rendered(json.dumps({**values, "source_role": "/tfaudit/acme-replication"}), 0)
+
+
+def planned(engine, module, folder):
+    """Return a function from a module's variables (JSON) to its outputs as planned, or the error where one is due."""
+    for file in module.glob("*.tf"):
         shutil.copy(file, folder)
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "CHECKPOINT_DISABLE": "1"}
 
@@ -103,10 +116,7 @@ def render(engine, tmp_path_factory):
         outputs = json.loads(run("show", "-json", "plan").stdout)["planned_values"]["outputs"]
         return MappingProxyType({name: told["value"] for name, told in outputs.items()})
 
-    def of(code=0, **changes):
-        return rendered(json.dumps({**PLAIN, **changes}), code)
-
-    return of
+    return rendered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -636,6 +646,51 @@ def test_s3_alone_replicates(render):
     wanted = {"s3:ReplicateObject": "allow", "s3:ReplicateDelete": "none", "s3:DeleteObject": "none"}
     for action, answer in wanted.items():
         assert iampolicy.decide([own], iampolicy.Request(role, action, f"{REPLICA['bucket_arn']}/x", {})) == answer
+
+
+COPIER = f"{ROLE}/tfaudit/acme-replication"
+COPY = f"{REPLICA['bucket_arn']}/{COMMIT}"
+
+
+@pytest.mark.parametrize(
+    ("who", "action", "answer"),
+    [
+        (COPIER, "s3:ReplicateObject", "allow"),
+        (COPIER, "s3:ObjectOwnerOverrideToBucketOwner", "allow"),
+        (COPIER, "s3:ReplicateDelete", "deny"),
+        (COPIER, "s3:PutObject", "deny"),
+        (COPIER, "s3:DeleteObjectVersion", "deny"),
+        (COPIER, "s3:GetObject", "none"),
+        (GITHUB, "s3:ReplicateObject", "deny"),
+        ("arn:aws:iam::210987654321:root", "s3:PutObject", "deny"),
+        ("arn:aws:iam::210987654321:root", "s3:DeleteObject", "deny"),
+        ("arn:aws:iam::210987654321:role/admin", "s3:BypassGovernanceRetention", "deny"),
+        ("arn:aws:iam::210987654321:role/admin", "s3:GetObject", "none"),
+    ],
+)
+def test_a_copy_is_made_by_replication_alone(replica, who, action, answer):
+    """Into the second account's bucket comes what the replication role brings, and nobody takes anything out."""
+    policy = json.loads(replica["bucket_policy"])
+    iampolicy.check(policy)
+    context = {"aws:SecureTransport": "true"}
+    assert iampolicy.decide([policy], iampolicy.Request(who, action, COPY, context)) == answer
+    assert iampolicy.decide([policy], iampolicy.Request(who, action, COPY, {"aws:SecureTransport": "false"})) == "deny"
+
+
+@pytest.mark.parametrize(
+    ("who", "action", "answer"),
+    [
+        (COPIER, "kms:GenerateDataKey", "allow"),
+        (COPIER, "kms:Decrypt", "none"),
+        (GITHUB, "kms:GenerateDataKey", "none"),
+        ("arn:aws:iam::210987654321:role/auditor", "kms:Decrypt", "allow"),
+    ],
+)
+def test_a_copy_is_read_in_its_own_account(replica, who, action, answer):
+    """The copy's key encrypts for the replication role, and decrypts for its own account alone."""
+    policy = json.loads(replica["key_policy"])
+    iampolicy.check(policy)
+    assert iampolicy.decide([policy], iampolicy.Request(who, action, REPLICA["kms_key_arn"], {})) == answer
 
 
 # --- what is refused, what is rendered --------------------------------------------------------------------------------

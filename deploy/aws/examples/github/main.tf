@@ -30,6 +30,7 @@ module "ledger" {
       }]
     }
     people = {
+      keeper     = true
       principals = ["arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Platform_*"]
     }
   }

@@ -182,7 +182,7 @@ locals {
             Sid      = "ReadDisclosures"
             Effect   = "Allow"
             Action   = ["s3:GetObject", "s3:GetObjectVersion"]
-            Resource = "${local.working}disclosures/*"
+            Resource = concat(local.derived, ["${local.working}disclosures/*"])
           },
           local.use_key.working.read,
         ] : statement if try(var.auditors.disclosures, false)

@@ -5,10 +5,16 @@ data "aws_partition" "current" {}
 locals {
   bucket     = coalesce(var.bucket, "${var.name}-replica")
   bucket_arn = "arn:${data.aws_partition.current.partition}:s3:::${local.bucket}"
-  # The role is made by the ledger's module, perhaps after this bucket: the policies take it as a condition, since a
-  # principal has to exist.
-  source_root = "arn:${data.aws_partition.current.partition}:iam::${var.source_account_id}:root"
-  source_role = "arn:${data.aws_partition.current.partition}:iam::${var.source_account_id}:role${var.role_path}${var.name}-replication"
+}
+
+module "policies" {
+  source = "./policies"
+
+  partition         = data.aws_partition.current.partition
+  account_id        = data.aws_caller_identity.current.account_id
+  bucket            = local.bucket
+  source_account_id = var.source_account_id
+  source_role       = "${var.role_path}${var.name}-replication"
 }
 
 resource "aws_kms_key" "replica" {
@@ -16,27 +22,7 @@ resource "aws_kms_key" "replica" {
   deletion_window_in_days = 30
   enable_key_rotation     = true
   tags                    = var.tags
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "AccountDecides"
-        Effect    = "Allow"
-        Principal = { AWS = "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:root" }
-        Action    = "kms:*"
-        Resource  = "*"
-      },
-      {
-        Sid       = "EncryptCopies"
-        Effect    = "Allow"
-        Principal = { AWS = local.source_root }
-        Action    = ["kms:Encrypt", "kms:GenerateDataKey"]
-        Resource  = "*"
-        Condition = { ArnEquals = { "aws:PrincipalArn" = local.source_role } }
-      },
-    ]
-  })
+  policy                  = module.policies.key_policy
 
   lifecycle {
     prevent_destroy = true
@@ -104,45 +90,7 @@ resource "aws_s3_bucket_public_access_block" "replica" {
 }
 
 resource "aws_s3_bucket_policy" "replica" {
-  bucket = aws_s3_bucket.replica.id
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [
-      {
-        Sid       = "DenyWithoutTls"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "s3:*"
-        Resource  = [local.bucket_arn, "${local.bucket_arn}/*"]
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      },
-      {
-        # Copies come by replication, and by nothing else.
-        Sid       = "DenyChange"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = ["s3:BypassGovernanceRetention", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObject", "s3:ReplicateDelete"]
-        Resource  = "${local.bucket_arn}/*"
-      },
-      {
-        Sid       = "DenyCopiesByOthers"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "s3:ReplicateObject"
-        Resource  = "${local.bucket_arn}/*"
-        Condition = { ArnNotEquals = { "aws:PrincipalArn" = local.source_role } }
-      },
-      {
-        Sid       = "AllowCopies"
-        Effect    = "Allow"
-        Principal = { AWS = local.source_root }
-        Action    = ["s3:ObjectOwnerOverrideToBucketOwner", "s3:ReplicateObject", "s3:ReplicateTags"]
-        Resource  = "${local.bucket_arn}/*"
-        Condition = { ArnEquals = { "aws:PrincipalArn" = local.source_role } }
-      },
-    ]
-  })
-
+  bucket     = aws_s3_bucket.replica.id
+  policy     = module.policies.bucket_policy
   depends_on = [aws_s3_bucket_public_access_block.replica]
 }
