@@ -22,7 +22,7 @@ import support
 
 from tfaudit import config
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "unit"))
+sys.path.append(str(Path(__file__).resolve().parents[1] / "unit" / "deploy"))
 import iampolicy
 
 pytestmark = [pytest.mark.engine, pytest.mark.aws, pytest.mark.slow, pytest.mark.xdist_group("aws")]
