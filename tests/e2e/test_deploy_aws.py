@@ -393,6 +393,17 @@ def test_an_auditor_needs_to_read_alone(followed, policies, applied):
     assert {request.method for request in sent} <= {"GET", "HEAD"}
 
 
+def test_an_auditor_without_disclosures_sees_no_value(followed, applied):
+    """Told not to check values, verify asks the working bucket nothing, and is content with all the rest."""
+    _, made = applied
+    before = len(followed.sent["auditor"])
+    stores = ("--ledger", made["ledger"], "--working", made["working"])
+    followed.auditor.tfaudit(*stores, "verify", "--genesis", followed.genesis, "--without-disclosures")
+    sent = followed.sent["auditor"][before:]
+    assert sent
+    assert [request.url for request in sent if request.url.startswith("/acme-tfaudit-working")] == []
+
+
 def test_a_keeper_may_hold_release_and_extend(followed, policies):
     """Holding, releasing and extending need no more than a writer's role that is also a keeper has."""
     run = json.loads(followed.jobs.tfaudit("log", "--json").stdout.splitlines()[0])["run_id"]
