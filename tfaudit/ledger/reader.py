@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tfaudit.errors import InputError, VerificationError
 from tfaudit.events import commitment
-from tfaudit.ledger import commit, head, ids, merkle, place, record, retention
+from tfaudit.ledger import chain, commit, head, ids, merkle, place, record, retention
 from tfaudit.ledger.draft import MAX_EVENT
 from tfaudit.ledger.head import Head
 from tfaudit.ledger.retention import Retentions
@@ -101,6 +101,10 @@ class Reader:
                     if entry.line.record_id.startswith(record_id):
                         return entry
         return None
+
+    def knows_state(self, key: str) -> bool:
+        """Tell whether the log holds a record of the state; errors as :meth:`newest_first`."""
+        return chain.last_of_state(self._evidence, self._working, self.state, key) is not None
 
     def record(self, line: RecordLine) -> Record:
         """Return a record's statement; :class:`VerificationError` unless its line 1 is what the log's leaf says."""

@@ -64,6 +64,9 @@ def find_open(reader: Reader, run: Run, *, state_key: str | None = None) -> list
     """Return the open runs, newest first: of one state its last one, or, without ``state_key``, all of the ledger."""
     closed: set[str] = set()
     found: list[OpenRun] = []
+    if state_key is not None and not reader.knows_state(state_key):
+        # Or else the whole log would have to be walked to find nothing.
+        return found
     for entry in reader.newest_first():
         line = entry.line
         if state_key is not None and line.state != state_key:
