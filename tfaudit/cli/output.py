@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final, TextIO
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _STYLES: Final = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2", "cyan": "36"}
 
 
@@ -27,8 +28,11 @@ def write_json(document: object) -> None:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with control and direction characters escaped: a record's text must not steer a terminal."""
-    return _CONTROL.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+    """Return ``text`` on one line, control and direction characters escaped as in JSON.
+
+    A record's text must neither steer a terminal nor pass for a line of ours.
+    """
+    return _CONTROL.sub(lambda match: _SHORT.get(match.group()) or f"\\u{ord(match.group()):04x}", text)
 
 
 def style(text: str, name: str, *, stream: TextIO | None = None) -> str:
