@@ -78,6 +78,14 @@ def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def readable(text: str) -> str:
+    """Return a text of the operating system's with each byte that is no UTF-8 spelled out, as in ``caf\\xe9``.
+
+    Arguments, paths and the environment may hold any bytes; JSON holds text.
+    """
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def frame(*parts: bytes) -> bytes:
     """Return the parts, each after its length as four big-endian bytes: no two lists give the same bytes."""
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from tfaudit.canonical import readable
+
 Level = Literal["verified", "attested-by-runner", "platform-api", "sts", "signed-commit", "claimed"]
 """From the strongest: a token bound to this run, a token that isn't, a platform's answer, AWS STS, a signed commit;
 ``claimed`` is what anyone on the machine could have written."""
@@ -51,14 +53,14 @@ class Actor:
     def to_json(self) -> dict[str, object]:
         """Return the actor as recorded: ``{principal, level, evidence: [{source, level, principal, claims}]}``."""
         return {
-            "principal": self.principal,
+            "principal": readable(self.principal),
             "level": self.level,
             "evidence": [
                 {
                     "source": evidence.source,
                     "level": evidence.level,
-                    "principal": evidence.principal,
-                    "claims": dict(evidence.claims),
+                    "principal": readable(evidence.principal) if evidence.principal else None,
+                    "claims": {name: readable(value) for name, value in evidence.claims},
                 }
                 for evidence in self.evidence
             ],

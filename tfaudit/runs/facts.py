@@ -68,9 +68,9 @@ def command(invocation: Invocation, redactor: Redactor) -> dict[str, object]:
     """Return the command's name and what of its line may be recorded: option names, values only where harmless."""
     described: dict[str, object] = {
         "name": invocation.command,
-        "options": [redactor.text(option) for option in invocation.options()],
+        "options": [redactor.text(canonical.readable(option)) for option in invocation.options()],
     }
-    arguments = [redactor.text(argument) for argument in invocation.arguments()]
+    arguments = [redactor.text(canonical.readable(argument)) for argument in invocation.arguments()]
     if arguments:
         described["arguments"] = arguments
     return described

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Literal
 
+from tfaudit import canonical
 from tfaudit.events import commitment
 from tfaudit.ledger.log import SpooledError
 from tfaudit.runs import facts
@@ -81,7 +82,7 @@ class Recorder:
                     seen(event_id, line)
             predicate = {**self._shared(draft), **own}
             for name, text in (disclosed or {}).items():
-                predicate[name] = draft.disclose(f"/{name}", commitment.json_text(self._redactor.text(text)))
+                predicate[name] = draft.disclose(f"/{name}", self._own_words(text))
             subjects = [("plan", plan_sha256)] if plan_sha256 else []
             try:
                 receipt = ledger.append(draft, predicate, subjects=subjects, spool=on_failure == "spool")
@@ -91,12 +92,16 @@ class Recorder:
                 self.receipts.append(receipt)
             return draft.record_id
 
+    def _own_words(self, text: str) -> bytes:
+        """Return the JSON text of what the user wrote, without secrets."""
+        return commitment.json_text(self._redactor.text(canonical.readable(text)))
+
     def _shared(self, draft: Draft) -> dict[str, object]:
         run, ready = self._run, self._ready
         predicate: dict[str, object] = {
             "run_id": run.run_id,
             "stack": ready.stack,
-            "workspace": run.workdir.workspace,
+            "workspace": canonical.readable(run.workdir.workspace),
             "command": facts.command(run.invocation, self._redactor),
             "engine": facts.engine(run.engine, ready.engine_digest),
             "tfaudit": facts.tool(),
@@ -110,5 +115,5 @@ class Recorder:
             predicate["source"] = source
         for name, text in (("reason", run.reason), ("ticket", run.ticket)):
             if text:
-                predicate[name] = draft.disclose(f"/{name}", commitment.json_text(self._redactor.text(text)))
+                predicate[name] = draft.disclose(f"/{name}", self._own_words(text))
         return predicate

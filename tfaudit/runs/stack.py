@@ -7,7 +7,7 @@ import hmac
 import re
 from typing import Final
 
-from tfaudit.canonical import frame
+from tfaudit.canonical import frame, readable
 from tfaudit.errors import ConfigError
 from tfaudit.identity.git import Repository
 
@@ -23,7 +23,7 @@ def stack_name(*, configured: str | None, repository: Repository | None, below_r
     """
     if configured is not None:
         template = configured if below_root else configured.replace("/{path}", "")
-        name = template.replace("{path}", below_root).replace("{workspace}", workspace)
+        name = readable(template.replace("{path}", below_root).replace("{workspace}", workspace))
         if not _ALLOWED.fullmatch(name):
             raise ConfigError("the configured stack name is empty, too long or holds control characters")
         return name
@@ -33,7 +33,7 @@ def stack_name(*, configured: str | None, repository: Repository | None, below_r
             hint='set stack = "…" in tfaudit.toml or TFAUDIT_STACK, or run tfaudit setup',
         )
     path = f"/{repository.path}" if repository.path else ""
-    return f"{repository.remote}{path}:{workspace}"
+    return readable(f"{repository.remote}{path}:{workspace}")
 
 
 def state_key(*, nonce: bytes, backend: str, location: tuple[str, ...], workspace: str) -> str:
@@ -41,5 +41,7 @@ def state_key(*, nonce: bytes, backend: str, location: tuple[str, ...], workspac
 
     Keyed by the ledger's own nonce, so that a bucket's or an organisation's name can't be guessed from it elsewhere.
     """
-    message = b"tfaudit/state/v1\n" + frame(*(part.encode() for part in (backend, *location, workspace)))
+    message = b"tfaudit/state/v1\n" + frame(
+        *(part.encode("utf-8", "surrogateescape") for part in (backend, *location, workspace))
+    )
     return hmac.new(nonce, message, hashlib.sha256).hexdigest()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tfaudit import canonical
 from tfaudit.identity import actor, environment, git, machine
 
 
@@ -14,6 +15,15 @@ def test_the_strongest_evidence_names_the_principal() -> None:
     verified = actor.Evidence(source="oidc", level="verified", principal="github:alice", claims=())
     combined = actor.combine([claimed, verified])
     assert (combined.principal, combined.level) == ("github:alice", "verified")
+
+
+def test_a_name_may_be_of_any_bytes() -> None:
+    """What the environment holds in another encoding is recorded with its bytes spelled out."""
+    found = environment.recognise({"GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "caf\udce9"})
+    assert found is not None
+    recorded = actor.combine([found]).to_json()
+    assert recorded["principal"] == "github:caf\\xe9"
+    assert "caf\\xe9" in canonical.encode(recorded).decode().replace("\\\\", "\\")
 
 
 def test_github_names_who_re_ran() -> None:

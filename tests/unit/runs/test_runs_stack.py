@@ -57,3 +57,16 @@ def test_state_keys_differ_by_every_part() -> None:
         stack.state_key(nonce=b"m", backend="s3", location=("ab", "c"), workspace="d"),
     }
     assert len(keys) == 4
+
+
+def test_bytes_that_are_no_text_have_a_spelling() -> None:
+    """A folder may be named by any bytes; its stack is a text and its state has a key of its own."""
+    name = stack.stack_name(
+        configured=None, repository=repository("github.com/a/b", "caf\udce9"), below_root="", workspace="default"
+    )
+    assert name == "github.com/a/b/caf\\xe9:default"
+    keys = {
+        stack.state_key(nonce=b"n", backend="local", location=(place,), workspace="d")
+        for place in ("caf\udce9", "caf\\xe9", "caf\u00e9")
+    }
+    assert len(keys) == 3
