@@ -67,6 +67,8 @@ def command(
     events = f"{report.records} records with {report.events} events in {report.commits} commits"
     if report.ok:
         click.echo(f"{style('ok', 'green')}: {events}, size {report.size}, root {report.root}")
+        if report.values is None:
+            click.echo("values were not checked: --without-disclosures")
         if report.trust != "anchor":
             click.echo(
                 "trust on first use: give --genesis, or pin genesis in tfaudit.toml, to check it is the right ledger"

@@ -163,7 +163,7 @@ class _Run:
             commits=walk.commits,
             records=self._records,
             events=self._events,
-            values=self._values,
+            values=self._values if self._working is not None else None,
             pending=listing.pending,
             findings=self._findings.kept,
             omitted=self._findings.omitted,

@@ -29,8 +29,8 @@ class Report:
     """Records of the log that were checked."""
     events: int
     """Event lines that were hashed."""
-    values: int
-    """Disclosed values that were held against their digests."""
+    values: int | None
+    """Disclosed values that were held against their digests; None where the working store was left out."""
     pending: int
     """Records staged less than an hour ago that no commit holds yet."""
     findings: tuple[Finding, ...]
