@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness import Row, machine, table
 
-GROUPS = ("wrapping", "appending", "planning", "verifying", "verify_speed", "read_speed")
+GROUPS = ("wrapping", "appending", "s3_append", "planning", "verifying", "verify_speed", "read_speed")
 """Modules here with a function ``rows() -> Iterator[Row]``."""
 MARKS = re.compile(r"(<!-- bench -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
