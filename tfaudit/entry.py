@@ -50,6 +50,10 @@ def _open_standard_streams() -> None:
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(fd)
+    # Python has no object for one that was closed when it started.
+    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8", closefd=False)
 
 
 def own_options(argv: list[str]) -> tuple[list[str], str | None]:
@@ -109,8 +113,9 @@ def _root(args: list[str]) -> str:
 def _audits_reads(args: list[str], config: str | None) -> bool:
     """Whether ``[audit] reads`` is on. A configuration that can't be read goes to the CLI, which says why."""
     switch = os.environ.get("TFAUDIT_AUDIT_READS")
-    if switch is not None:
-        return switch.strip().lower() in ("1", "true", "yes", "on")
+    if switch:
+        # What is neither yes nor no goes to the CLI too: a misspelt switch must not silently audit less.
+        return switch.lower() not in ("0", "false")
     path = config or os.environ.get("TFAUDIT_CONFIG") or _found_upwards(_root(args))
     if not path:
         return False

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.cli.output import say
-from tfaudit.errors import InternalError, TfauditError, UsageError
+from tfaudit.errors import InternalError, LedgerError, TfauditError, UsageError
 
 if TYPE_CHECKING:
     from tfaudit.plan.source import SourceScan
@@ -58,7 +58,8 @@ def main(argv: Sequence[str], *, shim: str | None) -> int:
     exception into a message: exit code 70, no traceback unless ``TFAUDIT_DEBUG`` is set.
     """
     try:
-        return _dispatch(list(argv), shim)
+        code = _dispatch(list(argv), shim)
+        sys.stdout.flush()  # here a full disk can still be told
     except TfauditError as error:
         say(str(error))
         return error.exit_code
@@ -67,14 +68,26 @@ def main(argv: Sequence[str], *, shim: str | None) -> int:
         return 130
     except BrokenPipeError:
         # Whoever read our output has gone; Python must not complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        if os.environ.get("TFAUDIT_DEBUG"):
+            raise
+        _drop_output()
+        say(f"reading or writing failed: {os.strerror(error.errno) if error.errno else type(error).__name__}")
+        return LedgerError.exit_code
     except Exception as error:
         if os.environ.get("TFAUDIT_DEBUG"):
             raise
         # The text of a foreign exception may hold a value: only its kind is said.
         say(f"internal error: {type(error).__name__} (set TFAUDIT_DEBUG=1 for the traceback, and report it)")
         return InternalError.exit_code
+    else:
+        return code
+
+
+def _drop_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _dispatch(argv: list[str], shim: str | None) -> int:

@@ -79,6 +79,16 @@ def test_reads_pass_unless_switched_on(here: Path, monkeypatch: pytest.MonkeyPat
     assert engines("output -json")
 
 
+def test_a_switch_for_reads_that_is_not_understood_is_not_an_off(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A misspelt TFAUDIT_AUDIT_READS goes to the CLI, which names it; an empty one leaves it to the file."""
+    monkeypatch.setenv("TFAUDIT_AUDIT_READS", "yess")
+    assert not engines("output")
+    monkeypatch.setenv("TFAUDIT_AUDIT_READS", "")
+    assert engines("output")
+    (here / "tfaudit.toml").write_text("[audit]\nreads = true\n")
+    assert not engines("output")
+
+
 def test_configuration_is_found_upwards_from_chdir(here: Path) -> None:
     """The search for tfaudit.toml begins where the engine works."""
     (here / "a" / "b").mkdir(parents=True)
