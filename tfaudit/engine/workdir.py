@@ -109,12 +109,15 @@ class Workdir:
     def state_path(self, invocation: Invocation, *, after: bool = False) -> Path | None:
         """Return the local state file that the command reads (``after``: writes), None for any other backend.
 
-        It is absolute, with no ``..`` and no link.
+        It is absolute, with no ``..`` and no link. Raises :class:`~tfaudit.errors.InputError` as :meth:`backend` does.
         """
         backend = self.backend()
         if backend is not None and backend.type != "local":
             return None
-        return Path(os.path.realpath(self.root / self._state_file(backend, invocation, after=after)))
+        file = self._state_file(backend, invocation, after=after)
+        if "\0" in file:
+            raise InputError("the backend's configuration names a path that no file can have")
+        return Path(os.path.realpath(self.root / file))
 
     def _state_file(self, backend: Backend | None, invocation: Invocation, *, after: bool) -> str:
         given = invocation.value("state-out") if after else None

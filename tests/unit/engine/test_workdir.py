@@ -50,6 +50,13 @@ def test_a_folder_has_one_name(tmp_path: Path) -> None:
     assert state_path(tmp_path / "one", "apply -state=../two/./x") == tmp_path / "two" / "x"
 
 
+def test_a_path_that_no_file_can_have(tmp_path: Path) -> None:
+    """A backend's path with a NUL in it is named, not stumbled over."""
+    initialise(tmp_path, "local", path="a\0b")
+    with pytest.raises(InputError, match="no file can have"):
+        state_path(tmp_path)
+
+
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     """A pipe where a state is expected is named, and one where the workspace's name is expected is passed over."""
     (tmp_path / ".terraform").mkdir()
