@@ -80,9 +80,7 @@ class Site:
 
 
 @pytest.fixture
-def site(
-    tmp_path: Path, aws_endpoint: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Site:
+def site(tmp_path: Path, aws_endpoint: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A ledger with nothing in it yet."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")

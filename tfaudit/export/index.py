@@ -20,7 +20,7 @@ from tfaudit.export.entries import PENDING, Row, fault, row, unreadable
 from tfaudit.export.indexfile import RECORDS
 from tfaudit.export.touched import touched
 from tfaudit.ledger import commit, head, ids
-from tfaudit.ledger.store import read
+from tfaudit.ledger.store import begin, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tfaudit.ledger.reader import Reader
     from tfaudit.ledger.store import Store
 
+_TOGETHER: Final = 32
+"""So many commits' records are opened ahead, where that takes a while."""
 _COLUMNS: Final = ", ".join(Row._fields)
 _MARKS: Final = ", ".join("?" for _ in Row._fields)
 
@@ -127,17 +129,25 @@ class Index:
                 self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - a name from the line above
             known, chain = None, self._chain(None) or []
         self._retry()
-        for number, digest in reversed(chain):
-            raw = read(self._evidence, ids.commit_key(number), limit=commit.MAX_COMMIT + 1)
-            if raw is None or sha256(raw).hexdigest() != digest:
-                raise VerificationError(f"commit {number} is missing or altered", hint="run `tfaudit verify`")
-            size, _, lines = commit.skim(raw)
-            for at, line in enumerate(lines):
-                self._add(line, size + at, number)
+        for first in range(len(chain), 0, -_TOGETHER):
+            self._add_commits(chain[max(first - _TOGETHER, 0) : first][::-1])
         if known is None:
             self._database.execute("INSERT INTO meta VALUES (?, ?, ?, -1)", (ledger, state.number, state.digest))
         else:
             self._database.execute("UPDATE meta SET number = ?, digest = ?", (state.number, state.digest))
+
+    def _add_commits(self, chain: Sequence[tuple[int, str]]) -> None:
+        """Add the records of these commits, oldest first."""
+        found: list[tuple[int, int, RecordLine]] = []
+        for number, digest in chain:
+            raw = read(self._evidence, ids.commit_key(number), limit=commit.MAX_COMMIT + 1)
+            if raw is None or sha256(raw).hexdigest() != digest:
+                raise VerificationError(f"commit {number} is missing or altered", hint="run `tfaudit verify`")
+            size, _, lines = commit.skim(raw)
+            found += [(size + at, number, line) for at, line in enumerate(lines)]
+        begin(self._evidence, [line.key for _, _, line in found])
+        for position, number, line in found:
+            self._add(line, position, number)
 
     def _chain(self, known: tuple[int, str] | None) -> list[tuple[int, str]] | None:
         """Return (number, SHA-256) of the commits after the ``known`` one, newest first; None where it is none."""
