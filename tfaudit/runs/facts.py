@@ -16,6 +16,7 @@ from tfaudit.engine.regular import open_regular
 from tfaudit.identity.git import Repository
 
 if TYPE_CHECKING:
+    from tfaudit.engine.process import Ended
     from tfaudit.plan.parse import Plan
     from tfaudit.plan.redact import Redactor
 
@@ -127,6 +128,13 @@ def plan(sha256: str, parsed: Plan | None) -> dict[str, object]:
         field: n for field in parsed.counts.__struct_fields__ if (n := getattr(parsed.counts, field))
     }
     return described
+
+
+def failed(ended: Ended) -> Status:
+    """Return what became of a command that the engine ended with an error."""
+    if ended.signal is not None:
+        return "killed"
+    return "interrupted" if ended.interrupts else "errored"
 
 
 def result(

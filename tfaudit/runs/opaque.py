@@ -40,7 +40,7 @@ def plan(run: Run, relay: Relay) -> int:
         own: dict[str, object] = {
             "capture": "partial",
             "decision": dict(facts.NOT_GATED),
-            "result": _result(run, ended, "planned" if ended.code in (0, 2) else _failed(ended), started),
+            "result": _result(run, ended, "planned" if ended.code in (0, 2) else facts.failed(ended), started),
             "state": facts.state(recorder.state_key, None),
         }
         if bookmark is not None:
@@ -84,7 +84,7 @@ def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
         if run.invocation.role is Role.INIT and run.workdir.backend() != backend:
             remembered["backend_changed"] = True
         after = state.current(run, relay, after=True)
-        status: Status = "succeeded" if ended.code == 0 else _failed(ended)
+        status: Status = "succeeded" if ended.code == 0 else facts.failed(ended)
         closing = {
             **remembered,
             "intent": intent,
@@ -117,12 +117,6 @@ def read(run: Run, relay: Relay) -> int:
 
 def _result(run: Run, ended: Ended, status: Status, started: datetime) -> dict[str, object]:
     return facts.result(status, exit_code=ended.code, signal=ended.signal, started=started, ended=run.world.clock())
-
-
-def _failed(ended: Ended) -> Status:
-    if ended.signal is not None:
-        return "killed"
-    return "interrupted" if ended.interrupts else "errored"
 
 
 def _described(file: PlanFile | None) -> dict[str, object] | None:

@@ -121,7 +121,7 @@ def _show_plan(stage: Stage) -> Ended:
 
 
 def _record_plan(stage: Stage, ended: Ended, started: datetime) -> None:
-    from tfaudit.runs import planning, recovery, summary
+    from tfaudit.runs import facts, planning, recovery, summary
     from tfaudit.runs.intents import write_plan
     from tfaudit.runs.recording import Recorder
 
@@ -130,7 +130,7 @@ def _record_plan(stage: Stage, ended: Ended, started: datetime) -> None:
         planning.load(run.workdir.root / run.invocation.out, stage.scratch)
     planned = planning.look_into(stage, planning.redactor(run))
     recorder = Recorder(run, stage.ready.result(), planned.redactor)
-    status: Status = "planned" if ended.code in (0, 2) else _failed(ended)
+    status: Status = "planned" if ended.code in (0, 2) else facts.failed(ended)
     if status == "planned":
         recovery.close_interrupted(run, stage.relay, recorder, held_lock=run.invocation.lock)
     write_plan(stage, recorder, planned, status=status, ended=ended, started=started)
@@ -146,7 +146,7 @@ def _apply(stage: Stage) -> int:
     started = run.world.clock()
     view = _view(stage)
     ended = _internal_plan(stage, view)
-    from tfaudit.runs import planning, variables
+    from tfaudit.runs import facts, planning, variables
     from tfaudit.runs.recording import Recorder
 
     stage.scratch.seal()
@@ -155,7 +155,7 @@ def _apply(stage: Stage) -> int:
     _close_plan(stage, planned, ended, view, asked=asked)
     recorder = Recorder(run, stage.ready.result(), planned.redactor)
     if ended.code != 0:
-        return _end_before(stage, recorder, planned, _failed(ended), ended, started)
+        return _end_before(stage, recorder, planned, facts.failed(ended), ended, started)
     _check_known(planned)
     variables.check_repeatable(run, planned.variables)
     if _is_interrupted(stage):
@@ -311,12 +311,6 @@ def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View) -> i
         mark.done()
     summary.tell(run, recorder, summary.happened(applied.outcome.counts), applied.status)
     return applied.ended.code or (LedgerError.exit_code if recorder.spooled is not None else 0)
-
-
-def _failed(ended: Ended) -> Status:
-    if ended.signal is not None:
-        return "killed"
-    return "interrupted" if ended.interrupts else "errored"
 
 
 def _planned(planned: Planned) -> str:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 from tfaudit.engine import argv
+from tfaudit.engine.process import Ended
 from tfaudit.plan.redact import Redactor
 from tfaudit.plan.secrets import KnownSecrets
 from tfaudit.runs import facts
@@ -62,3 +63,10 @@ def test_providers_come_from_the_lock_file(tmp_path: Path) -> None:
 def test_without_a_lock_file_there_are_no_providers(tmp_path: Path) -> None:
     """Built-in providers need no lock file."""
     assert facts.providers(tmp_path / "none") is None
+
+
+def test_a_signal_outweighs_an_interrupt_and_that_an_error() -> None:
+    """How a failed command ended is told by what is known of it, the surest first."""
+    assert facts.failed(Ended(code=137, signal=9, interrupts=1)) == "killed"
+    assert facts.failed(Ended(code=1, signal=None, interrupts=1)) == "interrupted"
+    assert facts.failed(Ended(code=1, signal=None, interrupts=0)) == "errored"
