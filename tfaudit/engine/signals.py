@@ -98,9 +98,16 @@ class Relay:
         os.close(self._wake_end)
 
     def start(self, spawn: Callable[[], Receiver]) -> None:
-        """Start an engine and pass signals on to it from now on; one that comes meanwhile waits for that."""
+        """Start an engine and pass signals on to it from now on; one that comes meanwhile waits for that.
+
+        One that came too late to be heeded before the start is passed on at once, unless the engine only reads: else an
+        apply would go on as if nobody had asked it to stop.
+        """
         with self._lock:
-            self._receiver = spawn()
+            self._receiver = receiver = spawn()
+            if self.unheeded is not None and not receiver.quiet:
+                number, self.unheeded = self.unheeded, None
+                receiver.send(number)
 
     def ended(self) -> None:
         """Forget the engine that was started: it has ended."""
