@@ -9,7 +9,7 @@ changed the actor is asked for again, and an erasure may always call :func:`inde
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -111,9 +111,15 @@ class Index:
         kept = self._database.execute("SELECT ledger, number, digest FROM meta").fetchone()
         if kept == (ledger, state.number, state.digest) and not self.problems:
             return
+        with self._whole():
+            self._extend(ledger)
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Keep all of what is written inside, or, whatever ends it early, nothing."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
-            self._extend(ledger)
+            yield
             self._database.execute("COMMIT")
         except BaseException:
             self._database.execute("ROLLBACK")
@@ -187,15 +193,10 @@ class Index:
         found = [position for position in found if position < PENDING]
         if not found:
             return
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
+        with self._whole():
             for position in found:
                 self._touch(position)
             self._database.execute("UPDATE meta SET touched = max(touched, ?)", (found[-1],))
-            self._database.execute("COMMIT")
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
 
     def _touched(self) -> int:
         kept = self._database.execute("SELECT touched FROM meta").fetchone()
