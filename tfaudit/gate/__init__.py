@@ -1,0 +1,1 @@
+"""May this plan be applied: approvals, and the decision."""

@@ -1,0 +1,1 @@
+"""Which rules does this plan break."""
