@@ -74,7 +74,9 @@ class Vote:
     """One person's signed word on a plan, as the gate sees it; nothing about it is judged yet but its signature."""
 
     id: str
-    """The record that holds it, or ``sha256:…`` of the signed document where it was brought from outside."""
+    """``sha256:…`` of the signed document's bytes: the same word is the same vote, however often it is carried in."""
+    record: str | None
+    """The record that holds it; None where it was brought from outside."""
     kind: VoteKind
     subject: Subject
     approver: str
