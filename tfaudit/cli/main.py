@@ -37,6 +37,15 @@ VERBS: Final = frozenset(
     }
 )
 _VALUES: Final = ("config", "ledger", "working", "reason", "ticket")
+_LISTS: Final = ("approval", "evidence")
+"""Options that may be given again."""
+_SWITCHES: Final = {
+    "-v": "verbose",
+    "--verbose": "verbose",
+    "--break-glass": "break_glass",
+    "--seal": "seal",
+    "--sealed": "sealed",
+}
 
 
 @dataclass(slots=True)
@@ -48,6 +57,11 @@ class Options:
     working: str | None = None
     reason: str | None = None
     ticket: str | None = None
+    approval: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
+    break_glass: bool = False
+    seal: bool = False
+    sealed: bool = False
     verbose: bool = False
 
 
@@ -111,15 +125,16 @@ def split_options(argv: Sequence[str]) -> tuple[Options, list[str]]:
     position = 0
     while position < len(argv):
         name, equals, value = argv[position].partition("=")
-        if name in ("-v", "--verbose") and not equals:
-            options.verbose = True
-        elif name.removeprefix("--") in _VALUES and name.startswith("--"):
+        word = name.removeprefix("--")
+        if name in _SWITCHES and not equals:
+            setattr(options, _SWITCHES[name], True)
+        elif word in (*_VALUES, *_LISTS) and name.startswith("--"):
             if not equals:
                 position += 1
                 if position >= len(argv):
                     raise UsageError(f"{name} needs a value")
                 value = argv[position]
-            setattr(options, name.removeprefix("--"), value)
+            setattr(options, word, value if word in _VALUES else (*getattr(options, word), value))
         else:
             break
         position += 1
@@ -129,7 +144,12 @@ def split_options(argv: Sequence[str]) -> tuple[Options, list[str]]:
 def _complete(options: Options, environ: os._Environ[str]) -> None:
     options.reason = options.reason or environ.get("TFAUDIT_REASON") or None
     options.ticket = options.ticket or environ.get("TFAUDIT_TICKET") or None
-    options.verbose = options.verbose or environ.get("TFAUDIT_VERBOSE") in ("1", "true")
+    for word in _LISTS:
+        named = environ.get(f"TFAUDIT_{word.upper()}")
+        if named and not getattr(options, word):
+            setattr(options, word, tuple(named.split(os.pathsep)))
+    for word in _SWITCHES.values():
+        setattr(options, word, getattr(options, word) or environ.get(f"TFAUDIT_{word.upper()}") in ("1", "true"))
 
 
 def _run_engine_command(rest: list[str], options: Options, shim: str | None) -> int:
@@ -194,5 +214,10 @@ def engine_run(rest: Sequence[str], options: Options, shim: str | None) -> Run:
         started=world.clock(),
         reason=options.reason,
         ticket=options.ticket,
+        approvals=options.approval,
+        evidence=options.evidence,
+        break_glass=options.break_glass,
+        seal=options.seal,
+        sealed=options.sealed,
         verbose=options.verbose,
     )

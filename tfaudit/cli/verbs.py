@@ -55,6 +55,11 @@ class _Verbs(click.Group):
 @click.option("--working", metavar="URL", help="The working store with the disclosures (or TFAUDIT_WORKING).")
 @click.option("--reason", metavar="TEXT", help="Why the run is made; recorded with it (or TFAUDIT_REASON).")
 @click.option("--ticket", metavar="ID", help="The ticket it belongs to; recorded as claimed (or TFAUDIT_TICKET).")
+@click.option("--approval", metavar="FILE", multiple=True, help="An approval from outside the ledger; may be repeated.")
+@click.option("--evidence", metavar="FILE", multiple=True, help="Another tool's findings (SARIF); may be repeated.")
+@click.option("--break-glass", is_flag=True, help="Apply on an on-call person's word, to be reviewed later.")
+@click.option("--seal", is_flag=True, help="Encrypt the plan file that plan -out writes.")
+@click.option("--sealed", is_flag=True, help="The plan file to apply is encrypted.")
 @click.option("-v", "--verbose", is_flag=True, help="Say on stderr where each record lies.")
 @click.version_option(__version__, message="tfaudit %(version)s")
 def group(**_options: object) -> None:

@@ -50,6 +50,16 @@ class Run:
     """What the user gave as ``--reason``."""
     ticket: str | None
     verbose: bool
+    approvals: tuple[str, ...] = ()
+    """Files with approvals that were not sent to the ledger."""
+    evidence: tuple[str, ...] = ()
+    """Files with other tools' findings about the plan."""
+    break_glass: bool = False
+    """The user asks to go past approvals and freezes, on an on-call person's word."""
+    seal: bool = False
+    """The plan file is to be handed over encrypted."""
+    sealed: bool = False
+    """The plan file to apply is encrypted."""
 
 
 def no_step(_name: str) -> None:
