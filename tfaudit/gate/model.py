@@ -34,6 +34,8 @@ Code = Literal[
     "unknown-action",
     "no-approvers",
     "no-ledger",
+    "no-plan",
+    "no-rules",
     "no-touch",
     "unknown-actor",
 ]
