@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import msgspec
@@ -40,6 +40,23 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The plan's own bytes, part by part and undecoded: full of secrets, not to be stored or shown."""
+
+    changes: Sequence[msgspec.Raw]
+    """The entries of ``resource_changes`` but for no-ops that neither move nor import."""
+    drift: Sequence[msgspec.Raw]
+    deferred: Sequence[msgspec.Raw]
+    outputs: dict[str, msgspec.Raw]
+    actions: Sequence[msgspec.Raw]
+    deferred_actions: Sequence[msgspec.Raw]
+    checks: msgspec.Raw | None
+    variables: msgspec.Raw | None
+    configuration: msgspec.Raw | None
+    """None where the key is absent or null."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A parsed plan. Whatever it hands out is redacted; it keeps the caller's buffer alive, and reads it on demand."""
 
@@ -57,19 +74,14 @@ class Plan:
     """True for formats 0.x, whose marks are missing or incomplete: every value is withheld."""
     redactor: Redactor
     """Knows the secrets of this plan: to be used for all that this run records from here on."""
-    _changes: Sequence[msgspec.Raw]
-    _drift: Sequence[msgspec.Raw]
-    _deferred: Sequence[msgspec.Raw]
-    _outputs: dict[str, msgspec.Raw]
-    _actions: Sequence[msgspec.Raw]
-    _deferred_actions: Sequence[msgspec.Raw]
+    parts: Parts = field(repr=False)
     _checks: tuple[CheckResult, ...]
     _personal: Callable[[str], bool]
 
     @property
     def size(self) -> int:
         """How many resource changes are listed: all but those no-ops that neither move nor import."""
-        return len(self._changes)
+        return len(self.parts.changes)
 
     def resource_changes(self, start: int = 0, stop: int | None = None) -> Iterator[ResourceChange]:
         """Yield the listed resource changes from number ``start`` up to ``stop``, each parsed as it is asked for.
@@ -77,31 +89,31 @@ class Plan:
         Raises :class:`InputError` for a change that can't be read.
         """
         reader = self._reader()
-        for at in range(start, len(self._changes) if stop is None else min(stop, len(self._changes))):
-            yield reader.resource(self._changes[at], "resource-change")
+        for at in range(start, len(self.parts.changes) if stop is None else min(stop, len(self.parts.changes))):
+            yield reader.resource(self.parts.changes[at], "resource-change")
 
     def drift(self) -> Iterator[ResourceChange]:
         """Yield what the refresh found changed outside the engine."""
         reader = self._reader()
-        return (reader.resource(raw, "drift") for raw in self._drift)
+        return (reader.resource(raw, "drift") for raw in self.parts.drift)
 
     def deferred_changes(self) -> Iterator[ResourceChange]:
         """Yield the changes that the engine put off, with the reason it gives."""
         reader = self._reader()
-        return (reader.deferred(raw) for raw in self._deferred)
+        return (reader.deferred(raw) for raw in self.parts.deferred)
 
     def output_changes(self) -> Iterator[OutputChange]:
         """Yield the outputs that change."""
         reader = self._reader()
-        found = (reader.output(name, raw) for name, raw in self._outputs.items())
+        found = (reader.output(name, raw) for name, raw in self.parts.outputs.items())
         return (change for change in found if change.action != "no-op")
 
     def action_invocations(self) -> Iterator[ActionInvocation]:
         """Yield the provider actions that the apply will invoke, then those put off."""
         reader = self._reader()
-        for raw in self._actions:
+        for raw in self.parts.actions:
             yield reader.invocation(raw)
-        for raw in self._deferred_actions:
+        for raw in self.parts.deferred_actions:
             yield reader.deferred_invocation(raw)
 
     def checks(self) -> tuple[CheckResult, ...]:
@@ -188,12 +200,17 @@ def _plan(
         ),
         withheld=(format_version or "").startswith("0."),
         redactor=knowing,
-        _changes=[raw for raw, listed in zip(changes, seen.listed, strict=True) if listed],
-        _drift=drift,
-        _deferred=deferred,
-        _outputs=outputs,
-        _actions=actions,
-        _deferred_actions=deferred_actions,
+        parts=Parts(
+            changes=[raw for raw, listed in zip(changes, seen.listed, strict=True) if listed],
+            drift=drift,
+            deferred=deferred,
+            outputs=outputs,
+            actions=actions,
+            deferred_actions=deferred_actions,
+            checks=_raw(members, "checks"),
+            variables=variables,
+            configuration=configuration,
+        ),
         _checks=checks,
         _personal=personal,
     )

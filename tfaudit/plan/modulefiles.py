@@ -1,0 +1,150 @@
+"""Which files besides its configuration does a module bring along, and what is in them?
+
+Of a called module: every regular file of its folder, but for what version control, engine and desktop leave there. A
+file that is a link counts as what it leads to, a link to a folder by where it leads. A folder with too many files, or
+too large ones, is not looked through: that alone is said.
+
+Of the root module: the files that its configuration names (``"${path.module}/deploy.sh"``, ``"files/"``), and no
+others: state, plan files, logs and other stacks lie beside it and change from run to run. A name that is computed
+is not seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, TypeAlias
+
+Files: TypeAlias = "Sequence[tuple[str, str]]"
+"""Pairs of a path within the module and the hex SHA-256 of its content, or a word that says what it is instead."""
+
+MAX_FILES: Final = 10_000
+MAX_BYTES: Final = 256 << 20
+_MAX_NAMES: Final = 50_000
+_PIECE: Final = 1 << 20
+
+_CONFIGURATION: Final = (".tf", ".tf.json", ".tofu", ".tofu.json")
+_LEFT_OUT: Final = frozenset(
+    {".git", ".hg", ".svn", ".terraform", ".terragrunt-cache", ".DS_Store", ".terraform.lock.hcl", "crash.log"}
+)
+_STATE: Final = re.compile(r"\.tfstate(?:\.|$)")
+_ANCHOR: Final = re.compile(rb"\$\{\s*path\.(?:module|root|cwd)\s*\}/")
+_NAME: Final = re.compile(rb"[\w./@+~-]{1,255}")
+
+
+def is_configuration(name: str) -> bool:
+    """Return whether the engines read a file of that name as configuration."""
+    return name.endswith(_CONFIGURATION) and not name.startswith(".")
+
+
+class Looker:
+    """Looks through the folders of one configuration, each folder once, all within one budget."""
+
+    def __init__(self, root: Path, *, files: int = MAX_FILES, size: int = MAX_BYTES) -> None:
+        self._root = os.path.realpath(root)
+        self._files = files
+        self._size = size
+        self._seen: dict[str, list[tuple[str, str]]] = {}
+
+    def beside(self, folder: Path, known: Collection[str]) -> Files:
+        """Return the files in the called module's ``folder`` except those ``known`` already."""
+        place = os.path.realpath(folder)
+        if place not in self._seen:
+            self._seen[place] = self._through(place)
+        return [(name, digest) for name, digest in self._seen[place] if name not in known]
+
+    def named_in(self, texts: Iterable[bytes]) -> Files:
+        """Return the files that the root module's configuration ``texts`` name."""
+        names: set[str] = set()
+        for text in texts:
+            names.update(map(os.fsdecode, _NAME.findall(_ANCHOR.sub(b" ", text))))
+        found: dict[str, str] = {}
+        for name in sorted(names)[:_MAX_NAMES]:
+            path = os.path.normpath(os.path.join(self._root, name))  # noqa: PTH118 - as the text spells it
+            kind = _kind(path)
+            if _is_left_out(path) or is_configuration(path):
+                continue
+            if stat.S_ISREG(kind):
+                found[name] = self._measured([(name, path)])[0][1]
+            elif stat.S_ISDIR(kind) and "/" in name and path.startswith(f"{self._root}/"):
+                found |= {f"{name}/{below}": digest for below, digest in self._through(path)}
+        return sorted(found.items())
+
+    def _through(self, folder: str) -> list[tuple[str, str]]:
+        listed: list[tuple[str, str]] = []
+        links: list[tuple[str, str]] = []
+        for seen, entry in enumerate(_walk(folder, self._root)):
+            below = entry.path.removeprefix(f"{folder}/")
+            if seen >= self._files:
+                return [(".", "too many files")]
+            if stat.S_ISREG(_kind(entry.path)):
+                listed.append((below, entry.path))
+            elif entry.is_symlink():
+                links.append((below, f"link {_target(entry.path)}"))
+        return self._measured(listed) + links
+
+    def _measured(self, files: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the digest of each file, if the budget allows for all of them."""
+        size = sum(_size(path) for _, path in files)
+        if len(files) > self._files or size > self._size:
+            return [(files[0][0] if len(files) == 1 else ".", "too large")]
+        self._files -= len(files)
+        self._size -= size
+        return [(name, _content_digest(path)) for name, path in files]
+
+
+def _walk(folder: str, root: str) -> Iterator[os.DirEntry[str]]:
+    """Yield what is below ``folder``, but for what counts for nothing and the root module's own folder."""
+    pending = [folder]
+    while pending:
+        try:
+            entries = sorted(os.scandir(pending.pop()), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        for entry in entries:
+            if _is_left_out(entry.name) or entry.path == root:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(entry.path)
+            yield entry
+
+
+def _is_left_out(path: str) -> bool:
+    name = os.path.basename(path)  # noqa: PTH119 - a text, not a place
+    return name in _LEFT_OUT or _STATE.search(name) is not None
+
+
+def _kind(path: str) -> int:
+    try:
+        return Path(path).stat().st_mode
+    except (OSError, ValueError):
+        return 0
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
+
+
+def _target(path: str) -> str:
+    try:
+        return str(Path(path).readlink())
+    except OSError:
+        return ""
+
+
+def _content_digest(path: str) -> str:
+    found = hashlib.sha256()
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            while piece := file.read(_PIECE):
+                found.update(piece)
+    except OSError:
+        return "unreadable"
+    return found.hexdigest()
