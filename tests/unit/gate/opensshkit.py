@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -42,14 +43,15 @@ def new_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
 
 @cache
 def _kept() -> Path:
-    return Path(mkdtemp(prefix="tfaudit-test-keys-"))
+    folder = mkdtemp(prefix="tfaudit-test-keys-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
-@cache
 def a_key(kind: str = "ed25519", name: str = "one") -> Path:
     """Return a key pair of this kind, the same in all tests of the run."""
     path = _kept() / f"{kind}-{name}"
-    return new_key(path, kind)
+    return path if path.exists() else new_key(path, kind)
 
 
 def public_text(path: Path) -> str:
