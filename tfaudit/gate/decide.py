@@ -91,6 +91,7 @@ def _decide_on_votes(case: _Case, asked: tuple[quorum.Requirement, ...], reasons
     if case.required and not request.identities and not rules.allow_self_approval:
         message = "nobody knows who asks for this change, so it can't be told from an approver; see `tfaudit whoami`"
         reasons.append(Reason(code="unknown-actor", message=message))
+    reasons += rejecting.unreadable(case.view.undisclosed)
     reasons += rejecting.standing(votes, genuine, request, rules, electorate, case.now)
     reasons += frozen(rules.freezes, case.now)
     missing = tuple(quorum.missing(asked, counted, electorate))

@@ -65,7 +65,7 @@ def voter(vote: Vote, electorate: Electorate) -> Iterator[Reason]:
         what = f"key {line(vote.key)}" if vote.key else f"{line(vote.source)} identity"
         message = f"{who} with this {what} is not in the approvers file; ask somebody who is"
         yield Reason(code="unknown-approver", message=message)
-    elif all(one.valid_before is not None and vote.at >= one.valid_before for one in lines):
+    elif all(one.valid_before is not None and vote.at > one.valid_before for one in lines):
         message = f"the key of {who} was no longer valid at {moment(vote.at)}; sign again with one that is"
         yield Reason(code="unknown-approver", message=message)
     elif not any(_valid(one.valid_after, one.valid_before, vote.at) for one in lines):
@@ -74,7 +74,7 @@ def voter(vote: Vote, electorate: Electorate) -> Iterator[Reason]:
 
 
 def _valid(after: int | None, before: int | None, at: int) -> bool:
-    return (after is None or at >= after) and (before is None or at < before)
+    return (after is None or at >= after) and (before is None or at <= before)
 
 
 def expiry(vote: Vote, rules: Rules) -> int:

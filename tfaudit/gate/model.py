@@ -118,6 +118,8 @@ class LedgerView:
     """The tree size up to which it was read."""
     votes: tuple[Vote, ...]
     uses: tuple[Use, ...]
+    undisclosed: tuple[str, ...] = ()
+    """Records of rejections that hold no readable word any more: they stand, since nobody can tell what they reject."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Who speaks in a vote: which lines of the approvers file, which persons, which groups; and how many persons are they?"""
+"""Who speaks in a vote: which lines of the approvers file, which persons, which groups; how many are they together?"""
 
 from __future__ import annotations
 

@@ -35,6 +35,16 @@ def standing(
         yield Reason(code="rejected", message=message)
 
 
+def unreadable(records: Iterable[str]) -> Iterator[Reason]:
+    """Yield a reason for each rejection of this stack that can't be read, by its record.
+
+    Else whoever can erase what the working store discloses could take back another's rejection.
+    """
+    for record in records:
+        message = f"record {line(record)} rejects a plan of this stack and can't be read; wait until it has expired"
+        yield Reason(code="rejected", message=message)
+
+
 def _about(vote: Vote, request: Request, electorate: Electorate) -> bool:
     """Tell whether the rejection is about this plan record, this plan file or the same changes of this stack.
 

@@ -221,6 +221,14 @@ def skim(raw: bytes) -> tuple[int, int, tuple[RecordLine, ...]]:
     return size, time, tuple([_known_record(line.split(" ")) for line in lines if line.startswith("record ")])
 
 
+def cursor(raw: bytes) -> int:
+    """Return the cursor of a commit known to be live."""
+    reader = _Lines(raw[:512].decode("ascii", "replace").split("\n"))
+    reader.start()
+    reader.time()
+    return ids.parse_time(reader.cursor(), what="commit cursor")
+
+
 def _known_record(fields: list[str]) -> RecordLine:
     _, leaf, key, kind, refers, state = fields
     _, writer, *_, name = key.split("/")
@@ -250,6 +258,9 @@ class _Lines:
 
     def time(self) -> str:
         return self._one("time", 1)[0]
+
+    def cursor(self) -> str:
+        return self._one("cursor", 1)[0]
 
     def header(self) -> Header:
         if self._lines[0] != FORMAT:

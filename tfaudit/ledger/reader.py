@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tfaudit.errors import InputError, VerificationError
 from tfaudit.events import commitment
-from tfaudit.ledger import chain, commit, head, ids, merkle, place, record, retention
+from tfaudit.ledger import adopt, chain, commit, disclosed, head, ids, live, merkle, place, record, retention
+from tfaudit.ledger.disclosed import MAX_DISCLOSURE
 from tfaudit.ledger.draft import MAX_EVENT
 from tfaudit.ledger.head import Head
 from tfaudit.ledger.retention import Retentions
-from tfaudit.ledger.store import read
+from tfaudit.ledger.store import fetch, read
 from tfaudit.signing.envelope import MAX_ENVELOPE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tfaudit.events.commitment import Disclosure
     from tfaudit.ledger.commit import RecordLine
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from tfaudit.ledger.record import Record
     from tfaudit.ledger.store import Store, Working
 
-MAX_DISCLOSURE: Final = 64 << 20
-"""Bytes of one line of a disclosure file."""
+_AT_ONCE: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,55 @@ class Reader:
         """Yield the entries from the end; :class:`VerificationError` where a commit is missing or altered."""
         for number, raw in head.back_from(self._evidence, self.state.number, self.state.digest):
             yield from reversed(_entries(number, raw))
+
+    def since(self, time: int) -> Iterator[LogEntry]:
+        """Yield the entries from the end back to ``time`` and a little further; errors as :meth:`newest_first`.
+
+        What lies before was committed earlier, whatever single commits say of their time: the cursor, which the live
+        rule keeps from going back, is at most the window behind the latest of them.
+        """
+        for number, raw in head.back_from(self._evidence, self.state.number, self.state.digest):
+            if commit.cursor(raw) + live.WINDOW < time:
+                return
+            yield from reversed(_entries(number, raw))
+
+    def staged(self, time: int, *, limit: int) -> list[Record]:
+        """Return the records that wait for a commit which would adopt them now; ``time`` is the store's.
+
+        Raises :class:`LedgerError` when the store failed.
+        """
+        waiting = adopt.staged(self._evidence, self.state, time=time, limit=limit)
+        fetch(self._evidence, [one.key for one in waiting], limit=MAX_ENVELOPE + 1)
+        found: list[Record] = []
+        for one in waiting:
+            content = read(self._evidence, one.key, limit=MAX_ENVELOPE + 1, settled=True)
+            if content is not None and adopt.adoptable(self.state, one, content) is not None:
+                found.append(record.parse(content.partition(b"\n")[0]))
+        return found
+
+    def records(self, lines: Sequence[RecordLine]) -> Iterator[Record]:
+        """Yield the statements of several records, many being read at once; errors as :meth:`record`."""
+        for at in range(0, len(lines), _AT_ONCE):
+            some = lines[at : at + _AT_ONCE]
+            fetch(self._evidence, [line.key for line in some], limit=MAX_ENVELOPE + 2)
+            for line in some:
+                content = read(self._evidence, line.key, limit=MAX_ENVELOPE + 2)
+                first, newline, _ = (content or b"").partition(b"\n")
+                if not newline or merkle.leaf_hash(first) != line.leaf:
+                    raise VerificationError(f"record {line.record_id} is altered or gone", hint="run `tfaudit verify`")
+                yield record.parse(first)
+
+    def values(self, records: Sequence[Record], pointer: str) -> Iterator[bytes | None]:
+        """Yield for each record the JSON text that its predicate commits to at ``pointer``; None where it is erased.
+
+        None as well where nothing was ever committed to there, and where what is disclosed does not open the digest.
+        Raises :class:`LedgerError` when the working store failed.
+        """
+        for at in range(0, len(records), _AT_ONCE):
+            some = records[at : at + _AT_ONCE]
+            fetch(self._working, [ids.disclosure_key(one.record_id) for one in some], limit=MAX_DISCLOSURE)
+            for one in some:
+                yield disclosed.value(self._working, one, pointer)
 
     def in_order(self, *, start: int = 0) -> Iterator[LogEntry]:
         """Yield the entries from leaf index ``start`` on, in log order; errors as :meth:`newest_first`."""

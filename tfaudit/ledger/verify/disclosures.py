@@ -14,7 +14,7 @@ import msgspec
 from tfaudit.canonical import frame
 from tfaudit.events import commitment
 from tfaudit.events.commitment import SALT_SIZE, Side
-from tfaudit.ledger.reader import MAX_DISCLOSURE
+from tfaudit.ledger.disclosed import MAX_DISCLOSURE
 from tfaudit.ledger.verify import values
 from tfaudit.ledger.verify.events import UNREADABLE, Line
 from tfaudit.ledger.verify.lines import Lines
