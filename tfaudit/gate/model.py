@@ -98,6 +98,8 @@ class Vote:
     """Its place in the log; None where it is only staged or brought from outside."""
     source: str = "ledger"
     """``ledger``, ``file``, or the platform that was asked: ``github-review`` and the like."""
+    intent: str | None = None
+    """The break-glass run's intent that a review is of, by its record id; its leaf is the subject's then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
