@@ -72,3 +72,15 @@ def test_what_can_not_be_is_told_in_one_line(keys, arguments, code, message):
     assert (found, out) == (code, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_a_key_for_sealed_plans_is_made(here, keys):
+    """keys seal prints the public half alone on stdout and leaves the private one to its owner; once."""
+    code, out, err = keys("seal")
+    path = here / ".tfaudit/keys/seal.key"
+    assert (code, out.startswith("age1"), str(path) in err) == (0, True, True)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert out.strip() in path.read_text()
+    assert keys("seal")[0] == 78
+    made = json.loads(keys("seal", "--out", "other.key", "--json")[1])
+    assert (made["file"], made["recipient"][:4]) == (str(here / "other.key"), "age1")

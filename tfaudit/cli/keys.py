@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group("keys")
 def command() -> None:
-    """List the keys that the ledger accepts; replace, add or remove one."""
+    """List the keys that the ledger accepts; replace, add or remove one; make one for sealed plans."""
 
 
 @command.command("list")
@@ -116,6 +116,33 @@ def remove(options: Options, keyid: str, root_key: str, as_json: bool) -> int:
     world = this_world()
     receipt = keyring.remove(this_config(options, world), world, keyid.lower(), root_key=root_key)
     _tell(receipt, f"the key {keyid} may sign no more records", as_json, keyid=keyid)
+    return 0
+
+
+@command.command("seal")
+@click.option(
+    "--out",
+    metavar="FILE",
+    default=".tfaudit/keys/seal.key",
+    show_default=True,
+    help="Where the private key goes, mode 0600; an age identity file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def seal(out: str, as_json: bool) -> int:
+    """Make a key for sealed plans (--seal plan, --sealed apply) and print its public half.
+
+    It signs nothing and the ledger knows nothing of it. The jobs that plan get the public half as TFAUDIT_SEAL_TO, the
+    apply job alone the file, named by TFAUDIT_SEAL_KEY.
+    """
+    from tfaudit.runs import sealing
+
+    path = this_world().cwd / out
+    recipient = sealing.new_identity(path)
+    if as_json:
+        write_json({"recipient": recipient, "file": str(path)})
+    else:
+        click.echo(recipient)
+        say(f"the private key is in {path}; whoever has it can open every plan sealed for it")
     return 0
 
 

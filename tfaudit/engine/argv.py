@@ -82,10 +82,14 @@ def probe_call(invocation: Invocation, environ: Mapping[str, str]) -> Call | Non
     return Call(args=refusal.probe, env=dict(environ) if refusal.expand else _inner(environ))
 
 
-def plan_call(invocation: Invocation, environ: Mapping[str, str], *, out: str) -> Call:
-    """Return the plan, the user's own or the one inside an apply; it writes ``out`` unless the user gave -out."""
-    own = invocation.out
-    options = [flag.word() for flag in invocation.flags if flag.name not in _NOT_AT_PLAN or _is_plan(invocation)]
+def plan_call(invocation: Invocation, environ: Mapping[str, str], *, out: str, sealed: bool = False) -> Call:
+    """Return the plan, the user's own or the one inside an apply; it writes ``out`` unless the user gave -out.
+
+    ``sealed``: it writes ``out`` all the same; the user's file is written by tfaudit.
+    """
+    own = None if sealed else invocation.out
+    left = ("out",) if sealed else () if _is_plan(invocation) else _NOT_AT_PLAN
+    options = [flag.word() for flag in invocation.flags if flag.name not in left]
     mode = ["-destroy"] if invocation.command == "destroy" else []
     file = [] if own else [f"-out={out}"]
     # The engine's advice on how to apply the file is edited away; TF_IN_AUTOMATION would change more than that.

@@ -44,6 +44,8 @@ class PlanText:
     error_width: int = DEFAULT_WIDTH
     note: bool = False
     """Mode ``plan``: no ``-out`` was given, so the engine would have said so (not with ``TF_IN_AUTOMATION``)."""
+    sealed: bool = False
+    """Mode ``plan``: the file lies elsewhere than the engine wrote it, so its hint goes and no note takes its place."""
     compact_warnings: bool = False
     """The user's ``-compact-warnings``; an apply's internal plan runs without it."""
     held: tuple[Diagnostic, ...] = field(init=False, default=())
@@ -74,6 +76,8 @@ class PlanText:
         self._forget()
         self._partial = b""
         body, tail = _split_tail(lines)
+        if self.sealed:
+            return b"".join(body)
         if self.mode == "plan":
             wanted = self.note and (bool(tail) or applyable)
             return b"".join(body) + (self._note(tail) if wanted else b"" if self.note else b"".join(tail))
