@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from tfaudit.engine.regular import open_regular
+from tfaudit.engine import varfiles
 from tfaudit.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,9 +12,6 @@ if TYPE_CHECKING:
     from tfaudit.runs.run import Run
 
 _PREFIX: Final = "TF_VAR_"
-_MAX_FILE: Final = 16 << 20
-_ASSIGNMENT: Final = re.compile(r'^[ \t]*"?([\w-]+)"?[ \t]*=', re.MULTILINE)
-_SETS_AUTOMATICALLY: Final = ("terraform.tfvars", "terraform.tfvars.json")
 
 
 def given(run: Run) -> frozenset[str]:
@@ -29,11 +22,8 @@ def given(run: Run) -> frozenset[str]:
     names = set(run.invocation.variables)
     names |= {name.removeprefix(_PREFIX) for name in run.world.environ if name.startswith(_PREFIX)}
     root = run.workdir.root
-    files = [root / name for name in run.invocation.values("var-file")]
-    files += [root / name for name in _SETS_AUTOMATICALLY]
-    files += sorted(root.glob("*.auto.tfvars")) + sorted(root.glob("*.auto.tfvars.json"))
-    for file in files:
-        names |= _names(file)
+    for file in (*varfiles.named(run.invocation, root), *varfiles.automatic(root)):
+        names |= varfiles.names(file, varfiles.content(file))
     return frozenset(names)
 
 
@@ -50,17 +40,3 @@ def check_repeatable(run: Run, known: Variables | None) -> None:
             f'the ephemeral variable "{missing[0]}", typed at the prompt or piped in, must be given again at the apply',
             hint=f"give it by TF_VAR_{missing[0]}, -var or a -var-file that is a file; nothing was applied",
         )
-
-
-def _names(file: Path) -> set[str]:
-    try:
-        with open_regular(file) as stream:
-            text = stream.read(_MAX_FILE).decode("utf-8", "replace")
-    except OSError:
-        return set()
-    if file.suffix != ".json":
-        return set(_ASSIGNMENT.findall(text))
-    try:
-        return set(msgspec.json.decode(text, type=dict[str, msgspec.Raw]))
-    except (msgspec.DecodeError, RecursionError):
-        return set()
