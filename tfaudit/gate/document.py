@@ -25,6 +25,7 @@ from tfaudit.signing.envelope import MAX_ENVELOPE, pae
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tfaudit.signing.person import Signature
     from tfaudit.signing.sshkeys import SshKey, Verified
 
 FORMAT: Final = "tfaudit-approval/v1"
@@ -62,17 +63,6 @@ class Word:
     """SHA-256 of the text that was shown before it was asked for."""
     intent: str | None = None
     """Of a review: the intent's record id."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signature:
-    """A person's signature over a document's PAE: exactly one of the last two is there."""
-
-    key: SshKey
-    plain: bytes | None = None
-    """As a ``file:`` or ``awskms:`` signer makes it."""
-    sshsig: str | None = None
-    """Armored, as ``ssh-keygen -Y sign`` makes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tfaudit.ledger.reader import Reader
     from tfaudit.ledger.store import Store, Working
     from tfaudit.runs.run import World
+    from tfaudit.signing.signer import Signer
 
 
 def evidence_store(
@@ -98,8 +99,10 @@ def evidence_location(config: Config) -> str:
     return config.ledger
 
 
-def open_ledger(config: Config, world: World) -> Ledger:
+def open_ledger(config: Config, world: World, *, signer: Signer | None = None, stage_only: bool = False) -> Ledger:
     """Return the configured ledger, ready to append to.
+
+    ``signer`` signs records in place of the configured key; with ``stage_only`` nothing is committed.
 
     Raises :class:`ConfigError` for a missing or foreign key or another ledger than the pinned one, and
     :class:`LedgerError` when the ledger can't be reached.
@@ -119,9 +122,11 @@ def open_ledger(config: Config, world: World) -> Ledger:
         evidence=evidence,
         working=working_of(config),
         spool=config.spool,
-        signer=open_signer(config.signer_record, base=base),
-        log_signer=open_signer(config.signer_log, base=base) if config.signer_log else None,
-        second_log_signer=open_signer(config.signer_second, base=base) if config.signer_second else None,
+        signer=signer or open_signer(config.signer_record, base=base),
+        log_signer=open_signer(config.signer_log, base=base) if config.signer_log and not stage_only else None,
+        second_log_signer=open_signer(config.signer_second, base=base)
+        if config.signer_second and not stage_only
+        else None,
         writer=config.writer or writer_name(world.environ),
         genesis_digest=config.genesis,
         clock=store_clock(evidence, world.clock),

@@ -17,8 +17,9 @@ from votekit import KEY, MADE, RECORD, REVIEW, SSH_KEY, SUBJECT, WORD, by_ssh, p
 from tfaudit import canonical, schema
 from tfaudit.errors import InputError
 from tfaudit.gate import document
-from tfaudit.gate.document import MAX_REASON, Signature, build, open_envelope, parse, seal, vote_of
+from tfaudit.gate.document import MAX_REASON, build, open_envelope, parse, seal, vote_of
 from tfaudit.signing import b64
+from tfaudit.signing.person import Signature
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -8,9 +8,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from opensshkit import public, signature
 
 from tfaudit.gate import document
-from tfaudit.gate.document import Signature, Word
+from tfaudit.gate.document import Word
 from tfaudit.gate.model import Subject
 from tfaudit.signing import keys, sshkeys
+from tfaudit.signing.person import Signature
 
 RECORD = "01938b5c-1111-7aaa-8bbb-0123456789ab"
 MADE = 1_772_359_200_123  # 2026-03-01T10:00:00.123Z
