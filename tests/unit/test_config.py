@@ -52,11 +52,11 @@ def test_command_line_overrides_the_environment(tmp_path: Path) -> None:
     [
         ('legder = "x"', 'unknown key "legder".*did you mean "ledger"'),
         ('[signer]\nrecrod = "file:x"', 'did you mean "signer.record"'),
-        ("[gate]\napprovals = 0", r"\[gate\].*not kept by this version"),
+        ("[delivery]\nx = 0", r"\[delivery\].*not kept by this version"),
         ('on_ledger_failure = "ignore"', '"stop" or "spool"'),
         ("ledger = 3", "ledger in .* is not a text"),
         ("signer = 3", "signer in .* is not a table"),
-        ('[capture]\nredact = "x"', "not a list of patterns"),
+        ('[capture]\nredact = "x"', "not a list of texts"),
         ('[audit]\nreads = "yes"', "not true or false"),
         ('[s3]\nregoin = "x"', 'did you mean "s3.region"'),
         ('[retention]\nprofile = "iso"', "one of soc2, pci, hipaa, sox, sec17a4"),

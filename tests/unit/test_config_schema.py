@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from tfaudit import config, schema
+from tfaudit import schema
+from tfaudit.config import gate, reading
 
 
 def test_the_schema_knows_the_keys_that_the_reader_knows():
     """Every key and table that is read stands in config.v1, and no other."""
     described = schema.load("config.v1")["properties"]
-    assert set(described) == set(config._TOP) | set(config._TABLES)
-    for table, keys in config._TABLES.items():
+    assert set(described) == {*reading.TOP, *reading.TABLES, reading.NAMES}
+    for table, keys in reading.TABLES.items():
         assert set(described[table]["properties"]) == set(keys)
+
+
+def test_the_schema_knows_the_inner_tables():
+    """The tables within [gate] have the same keys in the schema."""
+    described = schema.load("config.v1")["$defs"]
+    for name, keys in (
+        ("rule", gate._RULE),
+        ("freeze", gate._FREEZE),
+        ("break_glass", gate._BREAK_GLASS),
+        ("stack", gate._STACK),
+    ):
+        assert set(described[name]["properties"]) == set(keys)

@@ -63,6 +63,20 @@ class GateSettings:
     evidence: tuple[str, ...] = ()
     """Platforms' reviews that count as approvals: ``github-review``, ``github-environment``, ``gitlab-merge-request``,
     ``gitlab-deployment``, ``env0``."""
+    stacks: tuple[StackGate, ...] = ()
+    """``[[gate.stack]]``: what some stacks get in place of the above; only in the outermost settings."""
+    absent: frozenset[str] = frozenset()
+    """Keys that nobody wrote: they hold a default, which asks for nothing where another configuration speaks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackGate:
+    """A ``[[gate.stack]]``: the gate of the stacks whose name matches."""
+
+    pattern: str
+    """A stack's name, in which ``*`` stands for any characters."""
+    gate: GateSettings
+    """Whole: what the table leaves out is as in ``[gate]``, and ``[gate]``'s rules and freezes hold as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from tfaudit.canonical import MAX_EXACT_INT
+from tfaudit.config.stackpattern import is_pattern, matches
 from tfaudit.errors import InputError
 from tfaudit.ledger import ids
 from tfaudit.signing import keys, note
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 APPROVER_KINDS: Final = frozenset({"approval", "rejection", "review"})
 """What an approver's key may sign; a signer's key may sign every kind but ``config``, which is the root key's."""
 MAX_KEYS: Final = 256
-
-_PATTERN: Final = re.compile(r"[^\x00-\x1f\x7f]{1,300}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,28 +91,6 @@ def _document(signer: AcceptedSigner) -> dict[str, Any]:
     if signer.stacks:
         document["stacks"] = list(signer.stacks)
     return document
-
-
-def matches(pattern: str, stack: str) -> bool:
-    """Tell whether a stack's whole name matches: ``*`` stands for any characters, all others for themselves."""
-    first, *rest = pattern.split("*")
-    if not rest:
-        return pattern == stack
-    *middle, last = rest
-    at, end = len(first), len(stack) - len(last)
-    if at > end or not stack.startswith(first) or not stack.endswith(last):
-        return False
-    for part in middle:
-        at = stack.find(part, at, end)
-        if at < 0:
-            return False
-        at += len(part)
-    return True
-
-
-def is_pattern(text: object) -> bool:
-    """Tell whether ``text`` may be a signer's stack pattern: 1 to 300 characters, none of them a control character."""
-    return isinstance(text, str) and bool(_PATTERN.fullmatch(text))
 
 
 def parse(document: object, *, what: str) -> KeySet:

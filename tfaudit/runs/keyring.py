@@ -120,6 +120,7 @@ def add(
     ``stacks`` only, of all where there is none. Raises :class:`ConfigError` for a key that is accepted already or an
     unusable name or pattern, and as :func:`rotate` does.
     """
+    from tfaudit.config import stackpattern
     from tfaudit.ledger import ids, keyset
     from tfaudit.runs.ledgers import open_ledger
     from tfaudit.signing.signer import open_signer
@@ -128,7 +129,7 @@ def add(
         if not ids.is_writer(writer):
             raise ConfigError(f"{writer!r} can't be a writer's name", hint="lower-case letters, digits and hyphens")
     for pattern in stacks:
-        if not keyset.is_pattern(pattern):
+        if not stackpattern.is_pattern(pattern):
             raise ConfigError(f"{pattern!r} can't be a stack pattern", hint="a stack's name, * for any characters")
     if public.algorithm == "ml-dsa-44":
         raise ConfigError("records are signed by Ed25519 or ECDSA P-256 keys only")
