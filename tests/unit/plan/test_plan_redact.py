@@ -242,3 +242,14 @@ def test_a_long_text_is_redacted_quickly_enough() -> None:
     """A megabyte of script takes no quadratic time (the test would not end otherwise)."""
     text = "token token token = " * 50_000 + "a" * 200_000 + "://" * 10_000
     assert Redactor().text(text)
+
+
+@given(st.from_regex(tokens._SUSPICION, fullmatch=True))
+def test_a_long_text_is_suspected_like_a_short_one(mark: bytes) -> None:
+    """What is suspicious in a short text is so in the midst of a long one, which is searched in another way."""
+    assert tokens.may_hold_one(b"." * 200 + mark + b" " * 200)
+
+
+def test_a_long_text_without_a_mark() -> None:
+    """A long text that names nothing is not suspected."""
+    assert not tokens.may_hold_one(b'{"ami":"ami-0123"}' * 50)
