@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 MAX_DISCLOSURE: Final = 64 << 20
 """Bytes of one line of a disclosure file."""
-_OWN: Final = b'{"line":0,'
+OWN: Final = b'{"line":0,'
+"""How the line of a statement's own disclosures starts, a file's last."""
 
 
 def value(working: Store, record: Record, pointer: str) -> bytes | None:
@@ -59,7 +60,7 @@ def statement(working: Store, record_id: str) -> Disclosure | None:
         while line := stream.readline(MAX_DISCLOSURE + 1):
             if len(line) > MAX_DISCLOSURE:
                 return None
-            if line.startswith(_OWN):
+            if line.startswith(OWN):
                 try:
                     return commitment.decode_disclosure(line.rstrip(b"\n"))
                 except InputError:
