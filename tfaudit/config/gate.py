@@ -92,8 +92,12 @@ def looser(key: str, one: GateSettings, than: GateSettings) -> bool:
 
 
 def strictest(one: GateSettings, other: GateSettings) -> GateSettings:
-    """Return ``one`` with whichever of both asks for more in each of :data:`SCALARS`."""
-    taken: dict[str, Any] = {key: getattr(other, key) for key in SCALARS if looser(key, one, other)}
+    """Return ``one`` with whichever of both asks for more in each of :data:`SCALARS`; a default gives way."""
+    taken: dict[str, Any] = {
+        key: getattr(other, key)
+        for key in SCALARS
+        if key not in other.absent and (key in one.absent or looser(key, one, other))
+    }
     return replace(one, **taken)
 
 
@@ -176,6 +180,8 @@ def _stacks(value: object, plain: GateSettings, place: Place) -> Iterator[StackG
         if not stackpattern.is_pattern(pattern):
             raise ConfigError(f"{place.of('pattern')} is no pattern", hint='as in "github.com/acme/prod/*"')
         own = _common(table, place)
+        for name in {rule.name for rule in own.rules} & {rule.name for rule in plain.rules}:
+            raise ConfigError(f'the rule "{name}" of {place.path} in {place.where} is in [gate] already')
         given: dict[str, Any] = {
             key: getattr(own, key) for key in table if key in (*SCALARS, "evidence", "break_glass")
         }

@@ -151,6 +151,13 @@ class Sources:
                 return source.name(key)
         return key
 
+    def must_be_the_machines(self, key: str) -> None:
+        """Raise :class:`ConfigError` where only another source than the machine's file has the setting."""
+        if self.machine is not None and self.machine.get(key, object) is None:
+            for source in self.others:
+                if source.get(key, object) is not None:
+                    raise overridden(source.name(key), self.machine.name(key))
+
     def speak_of(self, table: str) -> bool:
         """Tell whether anybody sets anything of a table."""
         return any(source.speaks_of(table) for source in self._all())

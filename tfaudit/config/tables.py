@@ -45,6 +45,10 @@ def policy(said: Sources) -> PolicySettings:
 def identity(said: Sources) -> IdentitySettings:
     """Return the ``[identity]`` that the sources ask for; :class:`ConfigError` for a wrong value, by name."""
     said.check("identity")
+    if said.machine and said.machine.speaks_of("gate"):
+        # Whose tokens are believed is part of the gate that the machine's file keeps.
+        for key in ("issuers", "audience", "jwks", "agents"):
+            said.must_be_the_machines(f"identity.{key}")
     issuers = said.texts("identity.issuers") or ()
     for issuer in issuers:
         if not is_url(issuer):
@@ -61,7 +65,8 @@ def identity(said: Sources) -> IdentitySettings:
 def identities(own: FileSource, machine: FileSource | None) -> Mapping[str, tuple[str, ...]]:
     """Return who has which names; :class:`ConfigError` for one that two persons have, and one out of form."""
     said, fixed = (people(source.member(NAMES), source.where) if source else {} for source in (own, machine))
-    if fixed and said and machine and said != fixed:
+    # Under the machine's own gate nobody else joins names either: one person's word could be made another's.
+    if machine and said and said != fixed and (fixed or machine.speaks_of("gate")):
         raise overridden(own.name(NAMES), machine.name(NAMES))
     return fixed or said
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tfaudit.events.commitment import Disclosure
-    from tfaudit.ledger.commit import RecordLine
+    from tfaudit.ledger.commit import Header, RecordLine
     from tfaudit.ledger.genesis import Genesis
     from tfaudit.ledger.live import State
     from tfaudit.ledger.record import Record
@@ -77,6 +77,21 @@ class Reader:
         """Yield the entries from the end; :class:`VerificationError` where a commit is missing or altered."""
         for number, raw in head.back_from(self._evidence, self.state.number, self.state.digest):
             yield from reversed(_entries(number, raw))
+
+    def commits(self) -> Iterator[tuple[int, bytes]]:
+        """Yield (number, bytes) of the live commits from the end; errors as :meth:`newest_first`."""
+        return head.back_from(self._evidence, self.state.number, self.state.digest)
+
+    def header(self, number: int) -> Header:
+        """Return what the commit at this number says; nothing about it is verified.
+
+        Raises :class:`VerificationError` where there is none in form, :class:`LedgerError` when the store failed.
+        """
+        raw = read(self._evidence, ids.commit_key(number), limit=commit.MAX_COMMIT + 1)
+        try:
+            return commit.parse(raw or b"").header
+        except InputError as error:
+            raise VerificationError(f"commit {number} is missing or altered", hint="run `tfaudit verify`") from error
 
     def since(self, time: int) -> Iterator[LogEntry]:
         """Yield the entries from the end back to ``time`` and a little further; errors as :meth:`newest_first`.
