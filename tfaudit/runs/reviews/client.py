@@ -25,8 +25,6 @@ MAX_PAGES: Final = 20
 MAX_REDIRECTS: Final = 3
 MAX_TRIES: Final = 3
 MAX_WAIT_SECONDS: Final = 10.0
-SECONDS: Final = 30.0
-"""How long one platform may take altogether."""
 _SAID: Final = {
     401: "the token is not accepted",
     403: "the token may not read it",
@@ -43,16 +41,21 @@ class Client:
     headers: Mapping[str, str]
     environ: Mapping[str, str]
     """Proxies are named there."""
+    seconds: float = 30.0
+    """How long the platform may take altogether."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     _until: float = field(init=False)
     _pool: urllib3.PoolManager | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base)
+        try:
+            parts = urlsplit(self.base)
+        except ValueError as error:
+            raise Unanswered("the address of the platform's API is none") from error
         if not (parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)):
             raise Unanswered("the address of the platform's API is not https")
-        self._until = self.clock() + SECONDS
+        self._until = self.clock() + self.seconds
 
     def get(self, path: str, **query: str | int) -> object:
         """Return the JSON at ``path``; :class:`Unanswered` says why there is none."""
@@ -102,7 +105,7 @@ class Client:
 
         left = self._until - self.clock()
         if left <= 0:
-            raise Unanswered(f"{path}: no answer within {SECONDS:.0f} seconds")
+            raise Unanswered(f"{path}: no answer within {self.seconds:.0f} seconds")
         try:
             response = self._manager().request(
                 "GET",
@@ -115,9 +118,13 @@ class Client:
             )
             try:
                 body = self._read(response, path)
-            finally:
+            except BaseException:
                 response.close()
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+                raise
+            # Read to its end, so the connection can be used again.
+            response.release_conn()
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            # A ValueError is about a header or an address: its text would show the token.
             raise Unanswered(f"{path}: no answer ({type(error).__name__})") from error
         return response.status, {name.lower(): value for name, value in response.headers.items()}, body
 
@@ -129,7 +136,7 @@ class Client:
             if len(body) > MAX_BODY:
                 raise Unanswered(f"{path} is larger than {MAX_BODY >> 20} MiB")
             if self.clock() > self._until:
-                raise Unanswered(f"{path}: no answer within {SECONDS:.0f} seconds")
+                raise Unanswered(f"{path}: no answer within {self.seconds:.0f} seconds")
         return bytes(body)
 
     def _manager(self) -> urllib3.PoolManager:

@@ -13,7 +13,7 @@ from typing import Final
 
 from tfaudit.runs.reviews.client import Client
 from tfaudit.runs.reviews.model import Answer, Review, Unanswered, milliseconds
-from tfaudit.runs.reviews.reading import items, member, text
+from tfaudit.runs.reviews.reading import email, items, member, text
 
 API: Final = "https://api.env0.com"
 _ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
@@ -69,7 +69,5 @@ def _client(environ: Mapping[str, str]) -> Client:
 
 def _name(user: object) -> str | None:
     """Return a user's name: by email, which env0 takes from the organisation's sign-on, else by id."""
-    email, user_id = member(user, "email"), member(user, "user_id")
-    if isinstance(email, str) and email:
-        return f"email:{email.lower()}"
-    return f"env0:{user_id}" if isinstance(user_id, str) and user_id else None
+    named = email(user, "email")
+    return named or (f"env0:{text(user, 'user_id')}" if member(user, "user_id") else None)

@@ -78,10 +78,17 @@ def _ask(source: str, environ: Mapping[str, str], commit: str, issuers: tuple[st
     if source not in _ASKED:
         raise Unanswered("there is no such platform")
     ask, address = _ASKED[source]
-    host = urlsplit(address(environ)).netloc
-    if not _is_believed(host, tuple(urlsplit(issuer).netloc for issuer in issuers)):
-        raise Unanswered(f"{host} is none of the issuers in [identity]")
+    host = _host(address(environ))
+    if not host or not _is_believed(host, tuple(filter(None, map(_host, issuers)))):
+        raise Unanswered(f"the API at {host or 'no host'} is none of those that [identity] issuers lets count")
     return ask(environ, commit)
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _is_believed(host: str, issuers: tuple[str, ...]) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 
 from tfaudit.runs.reviews.client import Client
 from tfaudit.runs.reviews.model import Answer, Review, Unanswered, milliseconds
-from tfaudit.runs.reviews.reading import items, member, number, text
+from tfaudit.runs.reviews.reading import email, is_number, items, member, number, text
 
 API: Final = "https://api.github.com"
 MAX_COMMITS: Final = 250
@@ -53,10 +53,10 @@ def reviews(environ: Mapping[str, str], commit: str) -> Answer:
 def environment(environ: Mapping[str, str], commit: str) -> Answer:
     """Return who approved or rejected that this workflow run goes on into ``TFAUDIT_GITHUB_ENVIRONMENT``."""
     client, repository = _client(environ), _repository(environ)
-    name, run_id = environ.get("TFAUDIT_GITHUB_ENVIRONMENT"), environ.get("GITHUB_RUN_ID", "")
+    name, run_id = environ.get("TFAUDIT_GITHUB_ENVIRONMENT"), environ.get("GITHUB_RUN_ID")
     if not name:
         raise Unanswered("TFAUDIT_GITHUB_ENVIRONMENT doesn't name the job's environment")
-    if not run_id.isdecimal():
+    if not is_number(run_id):
         raise Unanswered("GITHUB_RUN_ID names no workflow run")
     run = client.get(f"/repos/{repository}/actions/runs/{run_id}")
     if text(run, "head_sha") != commit:
@@ -70,7 +70,7 @@ def environment(environ: Mapping[str, str], commit: str) -> Answer:
     made = milliseconds(text(run, "created_at"))
     words: dict[int, str] = {}
     for entry in items(client.get(f"/repos/{repository}/actions/runs/{run_id}/approvals")):
-        named = {member(each, "name") for each in items(entry, "environments")}
+        named = [member(each, "name") for each in items(entry, "environments")]
         state = text(entry, "state")
         if name in named and state in ("approved", "rejected") and _is_person(member(entry, "user")):
             user = number(entry, "user", "id")
@@ -127,11 +127,12 @@ def _authors(pull: object, commits: list[object]) -> Iterator[str]:
     for commit in commits:
         for role in ("author", "committer"):
             user = member(commit, role, "id")
-            if isinstance(user, int) and user != WEB_FLOW:
-                yield f"github:{user}"
-            email = member(commit, "commit", role, "email")
-            if isinstance(email, str) and email and user != WEB_FLOW:
-                yield f"email:{email.lower()}"
+            if user == WEB_FLOW:
+                continue
+            if user is not None:
+                yield f"github:{number(commit, role, 'id')}"
+            if (name := email(commit, "commit", role, "email")) is not None:
+                yield name
 
 
 def _last_words(entries: list[object], pull: object, commit: str) -> Iterator[Review]:

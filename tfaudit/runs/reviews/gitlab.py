@@ -12,7 +12,7 @@ from typing import Final
 
 from tfaudit.runs.reviews.client import Client
 from tfaudit.runs.reviews.model import Answer, Review, Unanswered, Word, milliseconds
-from tfaudit.runs.reviews.reading import items, member, number, text
+from tfaudit.runs.reviews.reading import email, is_number, items, member, number, text
 
 API: Final = "https://gitlab.com/api/v4"
 _BOT: Final = re.compile(r"(project|group)_\d+_bot(_[0-9a-f]+)?|service_account_.*")
@@ -50,7 +50,7 @@ def deployment(environ: Mapping[str, str], commit: str) -> Answer:
     """Return who approved or rejected the deployment that this job is, where its environment is protected."""
     client, project = _client(environ, "TFAUDIT_GITLAB_TOKEN", "CI_JOB_TOKEN"), _project(environ)
     name, job = environ.get("CI_ENVIRONMENT_NAME"), environ.get("CI_JOB_ID", "")
-    if not name or not job.isdecimal():
+    if not name or not is_number(job):
         raise Unanswered("this job has no environment")
     path = f"/projects/{project}/deployments"
     newest = client.get(path, environment=name, order_by="id", sort="desc", per_page=100)
@@ -91,7 +91,7 @@ def _client(environ: Mapping[str, str], *variables: str) -> Client:
 
 def _project(environ: Mapping[str, str]) -> str:
     project = environ.get("CI_PROJECT_ID", "")
-    if not project.isdecimal():
+    if not is_number(project):
         raise Unanswered("CI_PROJECT_ID names no project")
     return project
 
@@ -99,7 +99,7 @@ def _project(environ: Mapping[str, str]) -> str:
 def _merge_requests(client: Client, project: str, environ: Mapping[str, str], commit: str) -> Iterator[object]:
     """Yield the pipeline's own merge request, or else all that know the commit, each with all that is known of it."""
     own = environ.get("CI_MERGE_REQUEST_IID", "")
-    if own.isdecimal():
+    if is_number(own):
         yield client.get(f"/projects/{project}/merge_requests/{own}")
         return
     for found in client.pages(f"/projects/{project}/repository/commits/{commit}/merge_requests"):
@@ -145,16 +145,17 @@ def _is_bot(client: Client, user: int) -> bool:
 def _emails(commits: list[object]) -> Iterator[str]:
     for commit in commits:
         for key in ("author_email", "committer_email"):
-            email = member(commit, key)
-            if isinstance(email, str) and email:
-                yield f"email:{email.lower()}"
+            if (name := email(commit, key)) is not None:
+                yield name
 
 
 def _approvals(found: object) -> Iterator[object]:
     """Yield a deployment's approvals, by one setting for all or by several rules."""
-    yield from member(found, "approvals") or ()
-    for rule in member(found, "approval_summary", "rules") or ():
-        yield from member(rule, "deployment_approvals") or ()
+    if member(found, "approvals") is not None:
+        yield from items(found, "approvals")
+    if member(found, "approval_summary") is not None:
+        for rule in items(found, "approval_summary", "rules"):
+            yield from items(rule, "deployment_approvals")
 
 
 def _review(source: str, word: Word, user: int, commit: str, made: int, facts: Mapping[str, str | int]) -> Review:
