@@ -142,6 +142,18 @@ class Reader:
             for one in some:
                 yield disclosed.value(self._working, one, pointer)
 
+    def opened(self, record_id: str, pointer: str, digest: str) -> bytes | None:
+        """Return the JSON text at ``pointer`` of a record's statement if it is the one that ``digest`` commits to.
+
+        For whoever has the digest from elsewhere, and need not look for the record. Raises :class:`LedgerError` when
+        the working store failed.
+        """
+        found = disclosed.statement(self._working, record_id)
+        for one in () if found is None else found.values:
+            if one.pointer == pointer and commitment.opens(digest, record_id, "", None, one):
+                return one.text
+        return None
+
     def in_order(self, *, start: int = 0) -> Iterator[LogEntry]:
         """Yield the entries from leaf index ``start`` on, in log order; errors as :meth:`newest_first`."""
         # Backwards first, for the hashes; what is kept is a number and a digest a commit.
