@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 VERBS: Final = frozenset(
     {
+        "approve",
         "demo",
         "doctor",
         "export",
@@ -29,6 +30,7 @@ VERBS: Final = frozenset(
         "migrate",
         "prove",
         "recover",
+        "reject",
         "retain",
         "sequence",
         "setup",

@@ -12,6 +12,7 @@ from tfaudit.cli.main import Options
 from tfaudit.errors import UsageError
 
 _MODULES: Final = {
+    "approve": "tfaudit.cli.approve",
     "demo": "tfaudit.cli.demo",
     "doctor": "tfaudit.cli.doctor",
     "export": "tfaudit.cli.export",
@@ -22,6 +23,7 @@ _MODULES: Final = {
     "migrate": "tfaudit.cli.migrate",
     "prove": "tfaudit.cli.prove",
     "recover": "tfaudit.cli.recover",
+    "reject": "tfaudit.cli.reject",
     "retain": "tfaudit.cli.retain",
     "sequence": "tfaudit.cli.sequence",
     "setup": "tfaudit.cli.setup",

@@ -13,7 +13,6 @@ from tfaudit.runs import facts
 from tfaudit.signing.envelope import MAX_ENVELOPE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tfaudit.config import Config
@@ -94,27 +93,18 @@ def carry(ledger: Ledger, envelope: bytes, *, carrier: bool = True, signer: Sign
         return ledger.append(draft, predicate, signer=signer)
 
 
-def cast(
-    config: Config,
-    world: World,
-    keys: KeySet,
-    envelope: bytes,
-    key: PersonKey,
-    *,
-    own: Callable[[], None] = lambda: None,
-) -> Cast:
+def cast(config: Config, world: World, keys: KeySet, envelope: bytes, key: PersonKey) -> Cast:
     """Put a person's word into the ledger that is configured, and return where it is.
 
-    The record is signed by the person's own key where the ledger accepts it (``own`` is told before, since somebody
-    may be asked again), else by this configuration's record key. Raises :class:`ConfigError` where neither may, and as
-    an append does.
+    The record is signed by the person's own key where the ledger accepts it, else by this configuration's record key.
+    Raises :class:`ConfigError` where neither may, and as an append does.
     """
     from tfaudit.runs.ledgers import open_ledger
 
     word = document.open_envelope(envelope).word
     kind, stack = record_kind(word.kind), word.subject.stack
     configured = _accepted(_record_signer(config), keys, kind, stack)
-    mine = _mine(key, keys, kind, stack, own)
+    mine = _mine(key, keys, kind, stack)
     if mine is None and configured is None:
         raise ConfigError(
             f"this ledger takes no record by the key {key.key.fingerprint}, nor by the record key configured here",
@@ -138,13 +128,12 @@ def _record_signer(config: Config) -> Signer | None:
     return None
 
 
-def _mine(key: PersonKey, keys: KeySet, kind: str, stack: str, told: Callable[[], None]) -> Signer | None:
+def _mine(key: PersonKey, keys: KeySet, kind: str, stack: str) -> Signer | None:
     from tfaudit.signing.sshkeys import record_key
 
     public = record_key(key.key)
     if public is None or keys.key_for(kind, public.keyid, stack) is None:
         return None
-    told()
     return key.record_signer()
 
 

@@ -1,0 +1,291 @@
+"""What is somebody asked to approve: which plan's record, what it binds, and the text that is shown of it?"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from tfaudit.errors import InputError, VerificationError
+from tfaudit.gate import basis, shown
+from tfaudit.ledger import disclosed
+from tfaudit.runs import gating
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tfaudit.events.native import Event
+    from tfaudit.export.changes import Source
+    from tfaudit.export.entries import Row
+    from tfaudit.export.view import View
+    from tfaudit.gate.basis import Basis
+    from tfaudit.gate.model import Request, Subject, VoteKind
+    from tfaudit.gate.shown import Attribute, Change
+    from tfaudit.ledger.record import Record
+
+BASIS: Final = "/decision/basis"
+_QUESTIONS: Final[Mapping[VoteKind, str]] = {
+    "approval": "Approve this plan?",
+    "rejection": "Reject this plan?",
+    "break-glass": "Break the glass: apply this plan without approvals and through freezes?",
+    "review": "Review this break-glass run: was it right to apply this?",
+}
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One plan record (for a review: an intent), and what is asked about it."""
+
+    kind: VoteKind
+    record_id: str
+    run_id: str | None
+    subject: Subject
+    basis: Basis
+    request: Request
+    """The basis' own, for who asks."""
+    text: str
+    """What the person is shown."""
+
+    @property
+    def shown(self) -> str:
+        """The digest of the text, which is signed."""
+        return shown.digest(self.text)
+
+
+def about(view: View, name: str, kind: VoteKind, *, cwd: Path) -> Asked:
+    """Return what is asked about a plan file, or about a run or record of this id or the start of one.
+
+    Raises :class:`InputError` where the ledger has no such plan or it was made without a gate, and
+    :class:`VerificationError` where its record is altered or contradicts itself.
+    """
+    row = _row(view, name, kind, cwd)
+    if row.place == "spool":
+        raise InputError(f"record {row.record_id} is on this machine only", hint="tfaudit recover sends it")
+    source = view.source(row)
+    record = source.record()
+    _check_signed(view, row, record)
+    found = _basis(source, record)
+    request = found.request
+    if request is None:
+        raise InputError(f"record {row.record_id} does not say what was asked of the gate", hint="plan again")
+    subject = _subject(record, request.subject)
+    _check_facts(record, subject)
+    if kind != "review" and gating.change_key(view.reader, record.record_id, subject.key_commitment) is None:
+        raise InputError(
+            f"plan {record.record_id} can't be approved any more: its change key is gone",
+            hint="was it applied already? plan again",
+        )
+    heading = shown.Heading(question=_QUESTIONS[kind], facts=tuple(_facts(view, row, source, record, request)))
+    text = shown.render(heading, map(_change, _events(view, row)), found.evaluations or ())
+    return Asked(
+        kind=kind,
+        record_id=record.record_id,
+        run_id=row.run_id,
+        subject=subject,
+        basis=found,
+        request=request,
+        text=text,
+    )
+
+
+def _row(view: View, name: str, kind: VoteKind, cwd: Path) -> Row:
+    path = cwd / name
+    if path.is_file():
+        if kind == "review":
+            raise InputError(f"{name} is a file", hint="name the break-glass run by its id: tfaudit log lists them")
+        return _of_file(view, path)
+    run = view.run(name)
+    wanted = "intent" if kind == "review" else "plan"
+    exact = [row for row in run.records if row.record_id == name.lower()]
+    rows = [row for row in exact or run.records if row.kind == wanted]
+    if not rows:
+        raise InputError(
+            f"run {run.run_id or name} has no {wanted} record", hint="tfaudit inspect shows what was recorded of it"
+        )
+    return rows[-1]
+
+
+def _of_file(view: View, path: Path) -> Row:
+    """Return the newest plan record of this very file."""
+    found = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                found.update(chunk)
+    except OSError as error:
+        raise InputError(f"the plan file {path} can't be read: {error.strerror}") from error
+    rows = view.index.rows("plan_digest = ? AND kind = 'plan'", (found.hexdigest(),), newest_first=True)
+    row = next(iter(rows), None)
+    if row is None:
+        raise InputError(
+            f"the ledger has no record of the plan file {path}",
+            hint="was it made by `tfaudit plan -out`, with this ledger? an encrypted one is named by its run",
+        )
+    return row
+
+
+def _check_signed(view: View, row: Row, record: Record) -> None:
+    """A commit adopts only what an accepted key signed; what no commit holds yet nobody has looked at."""
+    signed = record.signed_under(view.reader.state.keys)
+    if signed is False or (signed is None and row.place != "log") or record.origin != view.reader.origin:
+        raise VerificationError(
+            f"record {record.record_id} is not signed by a key that this ledger accepts", hint="run `tfaudit verify`"
+        )
+
+
+def _basis(source: Source, record: Record) -> Basis:
+    if not isinstance(record.predicate.get("decision"), dict) or disclosed.committed(record.predicate, BASIS) is None:
+        raise InputError(
+            f"record {record.record_id} was made without a gate, so there is nothing to approve",
+            hint="a [gate] in tfaudit.toml, or a pinned one, makes plans that can be approved",
+        )
+    text = disclosed.value(source.working, record, BASIS)
+    if text is None:
+        raise InputError(
+            f"what the gate knew of record {record.record_id} is not disclosed here",
+            hint="the working store must be the one that the plan was made with",
+        )
+    return basis.decode(text)
+
+
+def _subject(record: Record, planned: Subject) -> Subject:
+    """Return what is bound: what the plan said when it was made, and the record that says it."""
+    key = planned.key_commitment
+    match record.predicate.get("change"):
+        case {"digest": str(digest), "key": {"digest": str(key)}}:
+            pass
+        case _:
+            digest = record.predicate.get("change_digest", "")
+    if record.kind == "plan" and not key:
+        raise InputError(f"plan {record.record_id} has no change digest to approve", hint="plan again under the gate")
+    return replace(
+        planned,
+        plan_record=record.record_id,
+        leaf=record.leaf.hex(),
+        event_root=record.event_root.hex(),
+        change_digest=str(digest) or planned.change_digest,
+        key_commitment=key,
+    )
+
+
+def _check_facts(record: Record, subject: Subject) -> None:
+    """Raise :class:`VerificationError` where what is disclosed is not what the record itself says."""
+    predicate = record.predicate
+    state = _table(predicate, "state")
+    before = _table(state, "before")
+    said = {
+        "origin": (record.origin, subject.origin),
+        "stack": (predicate.get("stack"), subject.stack),
+        "state": (record.state, subject.state_key),
+        "lineage": (before.get("lineage", subject.lineage), subject.lineage),
+        "serial": (before.get("serial", subject.serial), subject.serial),
+        "plan file": (_table(predicate, "plan").get("sha256"), subject.plan_sha256),
+        "commit": (_table(predicate, "source").get("commit"), subject.commit),
+    }
+    for name, (one, other) in said.items():
+        if one != other:
+            raise VerificationError(
+                f"record {record.record_id} contradicts itself about its {name}", hint="don't approve it; plan again"
+            )
+
+
+def _facts(view: View, row: Row, source: Source, record: Record, request: Request) -> Iterator[tuple[str, str]]:
+    """Yield what is to be known before the changes."""
+    predicate, subject = record.predicate, request.subject
+    command = _table(predicate, "command")
+    words = [command.get("name"), *command.get("options", ()), *command.get("arguments", ())]
+    yield "command", " ".join(str(word) for word in words if word)
+    yield "stack", f"{subject.stack}, workspace {predicate.get('workspace', 'default')}"
+    actor = _disclosed(source, record, "/actor")
+    yield "asked by", _who(actor)
+    agent = request.agent
+    yield "agent", f"{agent}, a software agent" if agent else ""
+    yield "why", _text(_disclosed(source, record, "/reason"))
+    ticket = _text(_disclosed(source, record, "/ticket"))
+    yield "ticket", f"{ticket} (claimed)" if ticket else ""
+    commit = _table(predicate, "source")
+    parts = [subject.commit, commit.get("repository"), commit.get("path")]
+    dirty = ", with changes that are not committed" if commit.get("dirty") else ""
+    yield "source", " ".join(str(part) for part in parts if part) + dirty if subject.commit else ""
+    where = f"serial {subject.serial} of lineage {subject.lineage}" if subject.lineage else "none yet"
+    yield "state", f"{where}, backend {subject.backend}"
+    yield "target", subject.target or ""
+    engine = _table(predicate, "engine")
+    yield "engine", f"{engine.get('brand', '')} {engine.get('version', '')}".strip()
+    yield "plan file", f"sha256:{subject.plan_sha256}"
+    yield "planned", str(predicate.get("time"))
+    yield "run", f"{row.run_id or ''}, record {record.record_id}".lstrip(", ")
+    yield "ledger", subject.origin
+    decision = _table(predicate, "decision")
+    required, codes = decision.get("required", 0), [str(code) for code in decision.get("reasons", ())]
+    yield "gate", f"{required} must approve" + (f"; it said: {', '.join(codes)}" if codes else "")
+    if record.kind == "intent":
+        closing = view.index.closing(record.record_id)
+        status = msgspec.json.decode(closing.entry)["status"] if closing is not None else None
+        yield "outcome", str(status or "not known yet")
+
+
+def _who(actor: object) -> str:
+    match actor:
+        case {"principal": str(principal), "level": str(level), **rest}:
+            other = rest.get("on_behalf_of")
+            return f"{principal} ({level})" + (f", for {other}" if isinstance(other, str) else "")
+    return "(withheld)"
+
+
+def _disclosed(source: Source, record: Record, pointer: str) -> object:
+    text = disclosed.value(source.working, record, pointer)
+    return None if text is None else msgspec.json.decode(text)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _table(members: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = members.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _events(view: View, row: Row) -> Iterator[Event]:
+    """Yield the events that the text is about."""
+    for event in view.changes(row):
+        if event["kind"] != "check" or event["status"] in ("fail", "error"):
+            yield event
+
+
+def _change(event: Event) -> Change:
+    from tfaudit.events.native import plain
+
+    known = plain({name: value for name, value in event.items() if name != "attributes"})
+    return shown.Change(
+        kind=known["kind"],
+        address=known["address"] or known["kind"],
+        action=known["action"] or known.get("status"),
+        deposed=known["deposed"],
+        previous_address=known["previous_address"],
+        reason=known["action_reason"],
+        importing=bool(known["importing"]),
+        attributes=tuple(map(_attribute, event["attributes"])),
+    )
+
+
+def _attribute(attribute: Mapping[str, Any]) -> Attribute:
+    return shown.Attribute(
+        path=attribute["path"],
+        before=_raw(attribute["before"]),
+        after=_raw(attribute["after"]),
+        sensitive=attribute["sensitive"],
+        unknown=attribute["unknown"],
+        withheld=attribute["withheld"],
+        forces_replacement=attribute["forces_replacement"],
+    )
+
+
+def _raw(value: object) -> str | None:
+    """Return a value's JSON text as the engine spelled it."""
+    return None if value is None else msgspec.json.encode(value).decode()
