@@ -8,6 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ledgerkit import make
 from verifykit import Copy, append, copy, two_runs
 
@@ -16,7 +18,7 @@ from tfaudit.events import commitment
 from tfaudit.events.lines import LineWriter
 from tfaudit.events.model import EventLine
 from tfaudit.ledger import ids, merkle
-from tfaudit.ledger.verify import events, verify
+from tfaudit.ledger.verify import events, values, verify
 from tfaudit.ledger.verify.disclosures import Disclosures
 from tfaudit.ledger.verify.lines import Lines
 from tfaudit.plan.outcome import Diagnostic, Outcome
@@ -216,3 +218,64 @@ def test_a_value_that_looks_like_the_end_of_another_is_read_right() -> None:
     )
     assert (checked.altered, disclosures.finish({})) == (None, sha256(file).hexdigest())
     assert (disclosures.opened, disclosures.unopened, disclosures.undisclosed) == (1, None, None)
+
+
+TEXTS = st.sampled_from([b'"web"', b"20", b"null", b'[1,{"digest":"x"}]', b'"],[\\"/b\\",\\"after\\""'])
+PATHS = st.sampled_from(["/a", "/b", "/a/0"])
+ADDRESSES = st.sampled_from(["x.y", 'x.y["digest"]', ""])
+
+
+@st.composite
+def disclosed_lines(draw: st.DrawFn) -> tuple[bytes, bytes, str]:
+    """Draw an event line, its disclosure line, and the address; in most of them something is not as it should be."""
+    address, deposed = draw(ADDRESSES), draw(st.sampled_from([None, "deadbeef"]))
+    document: dict[str, object] = {"kind": "resource-change", "address": address}
+    if deposed is not None:
+        document["deposed"] = deposed
+    members: list[bytes] = []
+
+    def commit(pointer: str, side: commitment.Side) -> str:
+        text, salt = draw(TEXTS), draw(st.sampled_from([bytes(16), b"s" * 16]))
+        one = commitment.commit(RECORD, address, deposed, pointer, text, salt, side)
+        members.append(one.member)
+        return one.digest
+
+    attributes = []
+    for path in draw(st.lists(PATHS, unique=True, max_size=3)):
+        sides: tuple[commitment.Side, ...] = draw(st.sampled_from([("before", "after"), ("after",), ("before",)]))
+        attributes.append({"path": path, **{side: commit(path, side) for side in sides}})
+    if attributes:
+        document["attributes"] = attributes
+    for key in draw(st.lists(st.sampled_from(["id", "error", "importing", "odd"]), unique=True, max_size=1)):
+        document[key] = {"digest": commit(f"/{key}", "value")}
+    document.update(draw(st.sampled_from([{}, {"index": 3}, {"source": {"file": "main.tf", "line": 1}}])))
+    match draw(st.sampled_from(["", "", "drop", "swap", "again", "other"])):
+        case "drop" if members:
+            members.pop(draw(st.integers(0, len(members) - 1)))
+        case "swap":
+            members.reverse()
+        case "again" if members:
+            members.append(members[0])
+        case "other":
+            members[-1:] = [commitment.encode_value("/a", draw(st.sampled_from(["before", "after"])), bytes(16), b"1")]
+        case _:
+            pass
+    disclosure = commitment.encode_disclosure(1, commitment.encode_values(members)) + b"\n" if members else b""
+    return canonical.encode(document), disclosure, address
+
+
+@given(disclosed_lines())
+def test_the_fast_way_finds_what_the_slow_one_finds(drawn: tuple[bytes, bytes, str]) -> None:
+    """The loop that bounds verify's speed says of any line what the one without hurry says."""
+    line, disclosure, address = drawn
+    fast = Disclosures(io.BytesIO(disclosure), RECORD, erased=False)
+    events.check(
+        Lines(io.BytesIO(line + b"\n"), longest=1 << 20), count=1, root=merkle.leaf_hash(line), disclosures=fast
+    )
+    found = commitment.decode_disclosure(disclosure).values if disclosure else ()
+    slow = values.check(json.loads(line), RECORD, found, erased=False, address=address)
+    assert (fast.opened, fast.unopened is None, fast.undisclosed is None) == (
+        slow.opened,
+        slow.unopened is None,
+        slow.undisclosed is None,
+    )

@@ -56,6 +56,8 @@ class Disclosures:
         """The first place whose disclosure is not what the record commits to."""
         self.undisclosed: str | None = None
         """The first digest that nothing was disclosed for."""
+        self.lacking = False
+        """Whether a value is gone of which another record may say that it was erased."""
         self._record_id = record_id
         self._erased = erased
         self._digest = sha256()
@@ -66,30 +68,32 @@ class Disclosures:
         self._tag = commitment.TAG + frame(record_id.encode())
         self._frames: dict[str, tuple[bytes, bytes]] = {}
 
-    def check(self, first: int, lines: Sequence[bytes], parsed: Sequence[Line]) -> None:
-        """Check event lines, of which the first has the number ``first``; they must come in order."""
-        number = first - 1
+    def check(self, first: int, lines: Sequence[bytes], parsed: Sequence[Line], *, plain: bool) -> None:
+        """Check event lines, of which the first has the number ``first``; they must come in order.
+
+        ``plain`` tells that only their attributes can commit to anything.
+        """
+        usual = self._usual
         waiting = self._waiting
         opened = 0
-        for line in parsed:
-            number += 1
+        for number, line in enumerate(parsed, first):
             if not waiting:
                 waiting = self._read()
-            if waiting and waiting[-1].line == number:
-                found = waiting.pop().values
-                if self._usual(line, found) and b'"digest":' not in lines[number - first]:
-                    opened += len(found)
-                else:
-                    self._unusual(number, lines[number - first], line, found)
-            elif line.attributes or b'"digest":' in lines[number - first]:
-                self._unusual(number, lines[number - first], line, [])
+            found = waiting.pop().values if waiting and waiting[-1].line == number else []
+            if usual(line, found) and (plain or b'"digest":' not in lines[number - first]):
+                opened += len(found)
+            else:
+                self._unusual(number, lines[number - first], line, found)
         self.opened += opened
 
-    def finish(self, predicate: Mapping[str, Any]) -> str:
-        """Check what is disclosed of the statement, the file's last line; return the file's SHA-256, hexadecimal."""
+    def finish(self, predicate: Mapping[str, Any], *, may_lack: frozenset[str] = frozenset()) -> str:
+        """Check what is disclosed of the statement, the file's last line; return the file's SHA-256, hexadecimal.
+
+        Values at the pointers ``may_lack`` may be erased: then :attr:`lacking` says so.
+        """
         waiting = self._waiting or self._read()
         own = waiting.pop().values if waiting and waiting[-1].line == 0 else []
-        self._take("the statement", predicate, "", own)
+        self._take("the statement", predicate, "", own, may_lack)
         if waiting or self._read():
             self._refuse(f"disclosure line {self._waiting[-1].line} is out of place")
         self._file.skip()
@@ -113,30 +117,38 @@ class Disclosures:
         return self._waiting
 
     def _usual(self, line: Line, found: list[Value]) -> bool:
-        """Tell whether the line commits to just these values, in the order in which they are written."""
+        """Tell whether the line's attributes commit to just these values, in the order in which they are written."""
+        attributes = line.attributes
+        if not attributes:
+            return not found
         frames = self._frames
         address = line.address.encode()
         deposed = frame(line.deposed.encode()) if line.deposed else _NOT_DEPOSED
-        prefix = b"".join((self._tag, len(address).to_bytes(4, "big"), address, deposed))
-        values_left = iter(found)
-        for attribute in line.attributes:
+        # All digests of a line begin with the same bytes: these are hashed once.
+        begun = sha256(b"".join((self._tag, len(address).to_bytes(4, "big"), address, deposed))).copy
+        left = iter(found)
+        for attribute in attributes:
             path = attribute.path
             framed = frames.get(path) or self._frame(path)
             digest = attribute.before
             if digest is not None:
-                value = next(values_left, None)
+                value = next(left, None)
                 if value is None or value.side != "before" or value.pointer != path or value.salt is None:
                     return False
-                if sha256(b"".join((prefix, framed[0], value.salt, value.text))).hexdigest() != digest:
+                hashed = begun()
+                hashed.update(b"".join((framed[0], value.salt, value.text)))
+                if hashed.hexdigest() != digest:
                     return False
             digest = attribute.after
             if digest is not None:
-                value = next(values_left, None)
+                value = next(left, None)
                 if value is None or value.side != "after" or value.pointer != path or value.salt is None:
                     return False
-                if sha256(b"".join((prefix, framed[1], value.salt, value.text))).hexdigest() != digest:
+                hashed = begun()
+                hashed.update(b"".join((framed[1], value.salt, value.text)))
+                if hashed.hexdigest() != digest:
                     return False
-        return next(values_left, None) is None
+        return next(left, None) is None
 
     def _frame(self, path: str) -> tuple[bytes, bytes]:
         if len(self._frames) >= _CACHED:
@@ -153,7 +165,14 @@ class Disclosures:
             return
         self._take(f"line {number}", document, line.address, found)
 
-    def _take(self, name: str, document: Mapping[str, Any], address: str, found: list[Value]) -> None:
+    def _take(
+        self,
+        name: str,
+        document: Mapping[str, Any],
+        address: str,
+        found: list[Value],
+        may_lack: frozenset[str] = frozenset(),
+    ) -> None:
         disclosed = []
         for value in found:
             text = bytes(value.text)
@@ -163,8 +182,11 @@ class Disclosures:
                     self._refuse(f"{name}: {value.pointer} ({value.side}) has a value without its salt")
             else:
                 disclosed.append(commitment.Disclosed(value.pointer, value.side, value.salt, text))
-        opened = values.check(document, self._record_id, disclosed, erased=self._erased, address=address)
+        opened = values.check(
+            document, self._record_id, disclosed, erased=self._erased, address=address, may_lack=may_lack
+        )
         self.opened += opened.opened
+        self.lacking = self.lacking or opened.lacking
         if opened.unopened is not None:
             self._refuse(f"{name}: {opened.unopened}")
         if opened.undisclosed is not None and self.undisclosed is None:

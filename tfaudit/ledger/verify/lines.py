@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _FIRST: Final = 1 << 14
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 1 << 16
+"""What is made of so much stays in the processor's own memory until it has been looked at."""
 
 
 class Lines:
