@@ -54,11 +54,15 @@ class Looker:
         """Return the files in the called module's ``folder`` except those ``known`` already."""
         place = os.path.realpath(folder)
         if place not in self._seen:
-            self._seen[place] = self._through(place)
+            self._seen[place] = self._through(place) if place != self._root else []
         return [(name, digest) for name, digest in self._seen[place] if name not in known]
 
-    def named_in(self, texts: Iterable[bytes]) -> Files:
-        """Return the files that the root module's configuration ``texts`` name."""
+    def named_in(self, texts: Iterable[bytes], called: Collection[Path] = ()) -> Files:
+        """Return the files that the root module's configuration ``texts`` name.
+
+        The folders of the ``called`` modules are left out: they have digests of their own.
+        """
+        elsewhere = {os.path.realpath(folder) for folder in called}
         names: set[str] = set()
         for text in texts:
             names.update(map(os.fsdecode, _NAME.findall(_ANCHOR.sub(b" ", text))))
@@ -66,7 +70,7 @@ class Looker:
         for name in sorted(names)[:_MAX_NAMES]:
             path = os.path.normpath(os.path.join(self._root, name))  # noqa: PTH118 - as the text spells it
             kind = _kind(path)
-            if _is_left_out(path) or is_configuration(path):
+            if _is_left_out(path) or is_configuration(path) or path in elsewhere:
                 continue
             if stat.S_ISREG(kind):
                 found[name] = self._measured([(name, path)])[0][1]

@@ -84,7 +84,7 @@ def source_digests(plan_file: Path | str | int, *, root: Path, data: Path) -> tu
         if module.key:
             files += looker.beside(root / module.folder, {name for name, _ in files})
         else:
-            files += looker.named_in(snapshot.texts)
+            files += looker.named_in(snapshot.texts, [root / each.folder for each in snapshot.modules if each.key])
         found.append(SourceDigest(module.key, module.source, module.version, _digest(files)))
     return tuple(sorted(found))
 
