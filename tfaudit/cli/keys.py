@@ -61,18 +61,25 @@ def _changing(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @command.command("rotate")
-@click.argument("role", type=click.Choice(["record", "log"]))
+@click.argument("role", type=click.Choice(["record", "log", "root"]))
 @click.option("--to", metavar="URI", help="The new key, as [signer] will name it; without it a key file is made anew.")
 @_changing
 @click.pass_obj
-def rotate(options: Options, role: Literal["record", "log"], to: str | None, root_key: str, as_json: bool) -> int:
-    """Replace this configuration's record or log key by a new one, in force from its place in the log."""
+def rotate(
+    options: Options, role: Literal["record", "log", "root"], to: str | None, root_key: str, as_json: bool
+) -> int:
+    """Replace this configuration's record or log key by a new one, in force from its place in the log.
+
+    Or the root key: what the old one signed stays valid, and from there on only the new one can change anything.
+    """
     from tfaudit.runs import keyring
 
     world = this_world()
     receipt = keyring.rotate(this_config(options, world), world, role, root_key, to=to)
     _tell(receipt, f"the {role} key is replaced", as_json, role=role)
-    if to is not None:
+    if to is not None and role == "root":
+        say(f"from here on --root-key is {to}")
+    elif to is not None:
         say(f'set {role} = "{to}" under [signer] in tfaudit.toml: the old key is no longer accepted')
     return 0
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 VERBS: Final = frozenset(
     {
         "approve",
+        "config",
         "demo",
         "doctor",
         "export",

@@ -13,6 +13,7 @@ from tfaudit.errors import UsageError
 
 _MODULES: Final = {
     "approve": "tfaudit.cli.approve",
+    "config": "tfaudit.cli.config",
     "demo": "tfaudit.cli.demo",
     "doctor": "tfaudit.cli.doctor",
     "export": "tfaudit.cli.export",

@@ -51,12 +51,9 @@ def rules_for(config: Config, pinned: Pinned | None, stack: str) -> Rules | None
     bundle or the machine's file, and for an approvers file that is not understood.
     """
     floors = _floors(config, pinned, stack)
-    own = None if config.gate is None else least.for_stack(config.gate, stack)
-    own_approvers = allowed_signers.read(own.approvers) if own and own.approvers else None
-    for floor in floors:
-        _refuse(_loosened(floor, own, own_approvers, config.identities), floor.name)
-    if pinned is not None:
-        _refuse(_loosened_otherwise(pinned.bundle, config), _named(pinned))
+    own = _own(config, stack)
+    own_approvers = _own_approvers(own)
+    _refuse(_differences(floors, own, own_approvers, config, pinned))
     gate = _merged(floors, own)
     policy = config.policy is not None or (pinned is not None and bool(pinned.bundle.policies))
     if gate is None and not policy:
@@ -76,13 +73,22 @@ def rules_for(config: Config, pinned: Pinned | None, stack: str) -> Rules | None
     )
 
 
+def differences(config: Config, pinned: Pinned | None, stack: str) -> tuple[Change, ...]:
+    """Return in what the repository says otherwise than the bundle and the machine's file; what it leaves out is none.
+
+    Raises :class:`ConfigError` for an approvers file that is not understood.
+    """
+    own = _own(config, stack)
+    found = _differences(_floors(config, pinned, stack), own, _own_approvers(own), config, pinned)
+    return tuple(change for _, change in found)
+
+
 def gate_rules_for(config: Config, pinned: Pinned | None, stack: str) -> tuple[GateRule, ...]:
     """Return every ``[[gate.rule]]`` that holds for a stack, for whoever evaluates them.
 
     Loosening is for :func:`rules_for` to refuse.
     """
-    own = None if config.gate is None else least.for_stack(config.gate, stack)
-    gate = _merged(_floors(config, pinned, stack), own)
+    gate = _merged(_floors(config, pinned, stack), _own(config, stack))
     return () if gate is None else gate.rules
 
 
@@ -93,7 +99,8 @@ def identity_for(config: Config, pinned: Pinned | None) -> IdentitySettings:
     """
     if pinned is None:
         return config.identity
-    _refuse(comparing.identity(pinned.bundle.identity, config.identity, whole=False), _named(pinned))
+    said = comparing.identity(pinned.bundle.identity, config.identity, whole=False)
+    _refuse((_named(pinned), change) for change in said)
     return replace(pinned.bundle.identity, issuers=config.identity.issuers or pinned.bundle.identity.issuers)
 
 
@@ -180,6 +187,30 @@ def _merged(floors: tuple[_Floor, ...], own: GateSettings | None) -> GateSetting
     return first
 
 
+def _own(config: Config, stack: str) -> GateSettings | None:
+    return None if config.gate is None else least.for_stack(config.gate, stack)
+
+
+def _own_approvers(own: GateSettings | None) -> tuple[ApproverKey, ...] | None:
+    return None if own is None or own.approvers is None else allowed_signers.read(own.approvers)
+
+
+def _differences(
+    floors: Iterable[_Floor],
+    own: GateSettings | None,
+    approvers: tuple[ApproverKey, ...] | None,
+    config: Config,
+    pinned: Pinned | None,
+) -> Iterator[tuple[str, Change]]:
+    """Yield each difference with the name of the place that it is from."""
+    for floor in floors:
+        for change in _loosened(floor, own, approvers, config.identities):
+            yield floor.name, change
+    if pinned is not None:
+        for change in _loosened_otherwise(pinned.bundle, config):
+            yield _named(pinned), change
+
+
 def _loosened(
     floor: _Floor,
     own: GateSettings | None,
@@ -219,9 +250,9 @@ def _loosened_otherwise(bundle: Bundle, config: Config) -> Iterator[Change]:
             yield Change(key="policy", before=pinned, after=f"{found[:16]}…" if found else "", loosens=True)
 
 
-def _refuse(changes: Iterable[Change], whose: str) -> None:
-    """Raise :class:`ConfigError` for the first change that loosens."""
-    for change in changes:
+def _refuse(changes: Iterable[tuple[str, Change]]) -> None:
+    """Raise :class:`ConfigError` for the first change that loosens what is said in a place of that name."""
+    for whose, change in changes:
         if change.loosens:
             raise ConfigError(
                 f"gate-changed: {change.key} is {change.after or 'left out'} in the repository, and "

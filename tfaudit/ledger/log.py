@@ -188,17 +188,25 @@ class Ledger:
             self.spool.put(sealed)
             raise SpooledError(f"the record waits in the spool: {error.message}", hint=error.hint) from error
 
-    def change_keys(self, keys: KeySet, root: Signer, facts: Mapping[str, object]) -> Receipt:
+    def change_keys(
+        self, keys: KeySet, root: Signer, facts: Mapping[str, object], *, bundle: bytes | None = None
+    ) -> Receipt:
         """Append the ``config`` record, signed by the root key, that puts ``keys`` in force from its commit on.
 
+        With ``bundle``, that bundle's JSON text is pinned from there on; without, the one in force stays so.
         ``keys.generation`` must be one more than that in force (:meth:`keys`). Raises :class:`ConfigError` when it is
         not or ``root`` is not the root key, and as :meth:`append` does.
         """
-        self._reach()
-        if keys.generation != self._head.state.keys.generation + 1:
+        from tfaudit.ledger import pinned
+
+        reader = self.reader()
+        if keys.generation != reader.state.keys.generation + 1:
             raise ConfigError(f"keys of generation {keys.generation} don't follow those in force", hint="try again")
         with self.draft("config") as draft:
-            return self.append(draft, {**facts, "keys": keys.document()}, signer=root)
+            # Another config record that gets in between takes this generation: then this one, which may name a bundle
+            # that is no longer in force, never comes into the log.
+            kept = pinned.reference(reader) if bundle is None else {"bundle": draft.disclose(pinned.POINTER, bundle)}
+            return self.append(draft, {**facts, **kept, "keys": keys.document()}, signer=root)
 
     def keys(self) -> KeySet:
         """Return the keys in force at the log's present end; errors as :meth:`append`."""

@@ -76,8 +76,8 @@ def given_by(reader: Reader, keys: int | None) -> Pinned | None:
 def reference(reader: Reader) -> dict[str, Any]:
     """Return the predicate's members by which the next ``config`` record leaves the bundle in force.
 
-    Empty where no bundle is; of the present one only the record is looked at, so that keys can be changed even where its
-    content is gone.
+    Empty where no bundle is; of the present one only the record is looked at, so that keys can be changed even where
+    its content is gone.
     """
     keys = reader.state.keys_from
     if keys is None:

@@ -15,10 +15,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from tfaudit.engine import argv, brand, find, process
 from tfaudit.engine.signals import Relay
-from tfaudit.engine.workdir import Workdir
 from tfaudit.errors import ConfigError, LedgerError, TfauditError, UnavailableError
-from tfaudit.identity import git
-from tfaudit.runs.stack import stack_name
+from tfaudit.runs.stack import stack_here
 
 if TYPE_CHECKING:
     from tfaudit.config import Config
@@ -79,11 +77,18 @@ def examine(config: Config, world: World) -> Iterator[Check]:
             yield from _guarded("clock", lambda: _clock(config, world))
         yield from _guarded("spool", lambda: _spool(config, world))
         yield from _guarded("space", lambda: _space(config))
-    yield Check(
-        name="gate",
-        result="ok",
-        message="no gate is configured: changes are recorded, not held back",
-    )
+    yield from _gate_checks(config, world)
+
+
+def _gate_checks(config: Config, world: World) -> Iterator[Check]:
+    from tfaudit.runs import gate_doctor
+
+    try:
+        yield from gate_doctor.examine(config, world)
+    except TfauditError as error:
+        yield _failed("gate", error)
+    except OSError as error:
+        yield _failed("gate", LedgerError(f"{error.filename or 'gate'}: {error.strerror}"))
 
 
 def _bucket_checks(config: Config, world: World) -> Iterator[Check]:
@@ -195,19 +200,7 @@ def _signals(environ: Mapping[str, str]) -> Check:
 
 
 def _stack(config: Config, world: World) -> Check:
-    workdir = Workdir.of(argv.parse(["plan"], world.environ), world.environ, world.cwd)
-    name = stack_name(
-        configured=config.stack,
-        repository=git.read(world.cwd, world.environ),
-        below_root=_below(world.cwd, config.root),
-        workspace=workdir.workspace,
-    )
-    return Check(name="stack", result="ok", message=name)
-
-
-def _below(folder: Path, root: Path) -> str:
-    path = os.path.relpath(folder, root)
-    return "" if path == "." or path.startswith("..") else Path(path).as_posix()
+    return Check(name="stack", result="ok", message=stack_here(config, world))
 
 
 def _keys(config: Config, world: World) -> Check:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tfaudit.signing.keys import PublicKey
     from tfaudit.signing.signer import Signer
 
-Role = Literal["record", "log"]
+Role = Literal["record", "log", "root"]
 NEXT: Final = ".next"
 """What the name of a new key's file ends in until the ledger accepts the key."""
 MIN_KEYID: Final = 8
@@ -73,32 +73,30 @@ def in_force(keys: KeySet) -> tuple[KeyInForce, ...]:
 
 
 def rotate(config: Config, world: World, role: Role, root_key: str, *, to: str | None = None) -> Receipt:
-    """Replace this configuration's record or log key by a new one and return the receipt of the ``config`` record.
+    """Replace this configuration's record or log key, or the root key, by a new one; return the record's receipt.
 
     ``root_key`` is the root key's URI, ``to`` that of the new key, which the configuration must name from then on;
     without it a key file is replaced by a new one of the same algorithm, and kept beside it, for no record can be
-    signed by it any more. Raises :class:`ConfigError` when the root key is another ledger's or the present key is
-    neither a file nor replaced by a named one, :class:`LedgerError` when the ledger can't be written: then the old key
-    is still in force.
+    signed by it any more. The present root key signs the record in any case. Raises :class:`ConfigError` when the root
+    key is another ledger's or the present key is neither a file nor replaced by a named one, :class:`LedgerError` when
+    the ledger can't be written: then the old key is still in force.
     """
     from tfaudit.runs.ledgers import open_ledger
     from tfaudit.signing.signer import create_key_file, open_signer
 
-    uri = config.signer_record if role == "record" else config.signer_log
-    if uri is None:
-        raise ConfigError("this configuration holds no log key", hint="rotate it where [signer] log is set")
-    ledger = open_ledger(config, world)
-    old = open_signer(uri, base=config.root)
     root = open_signer(root_key, base=world.cwd)
+    uri, base = _kept(config, world, role, root_key)
+    ledger = open_ledger(config, world)
+    old = open_signer(uri, base=base)
     if to is not None:
-        named = open_signer(to, base=config.root).public
+        named = open_signer(to, base=base).public
         return _change(
             ledger, root, _replaced(ledger.keys(), role, old.public, named), "rotate", role, old.public, named
         )
-    path = _path(uri)
+    path = base / _path(uri)
     upcoming = path.with_name(path.name + NEXT)
     if upcoming.exists():
-        known = open_signer(f"file:{upcoming}", base=config.root).public.keyid
+        known = open_signer(f"file:{upcoming}", base=base).public.keyid
         if any(each.role == role and each.keyid == known for each in in_force(ledger.keys())):
             # An earlier rotation was cut off after the ledger had taken the key: only the files are left to do.
             _swap(path, upcoming, old)
@@ -109,6 +107,16 @@ def rotate(config: Config, world: World, role: Role, root_key: str, *, to: str |
     # A crash here: the ledger takes the new key only, and the next rotation finds it in the .next file.
     _swap(path, upcoming, old)
     return receipt
+
+
+def _kept(config: Config, world: World, role: Role, root_key: str) -> tuple[str, Path]:
+    """Return the URI of the key that is to be replaced, and where a relative path in it starts."""
+    if role == "root":
+        return root_key, world.cwd
+    uri = config.signer_record if role == "record" else config.signer_log
+    if uri is None:
+        raise ConfigError("this configuration holds no log key", hint="rotate it where [signer] log is set")
+    return uri, config.root
 
 
 def add(
@@ -212,6 +220,8 @@ def _replaced(keys: KeySet, role: Role, old: PublicKey, new: PublicKey) -> KeySe
     """Return the next generation, with the new key in the old one's place."""
     if not any(each.role == role and each.keyid == old.keyid for each in in_force(keys)):
         raise ConfigError(f"the ledger does not accept the {role} key {old.keyid[:16]}…", hint="tfaudit keys list")
+    if role == "root":
+        return replace(keys, generation=keys.generation + 1, root=new)
     if role == "record":
         signers = tuple(replace(each, public=new) if each.public.keyid == old.keyid else each for each in keys.signers)
         return replace(keys, generation=keys.generation + 1, signers=signers)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import os
 import re
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from tfaudit.canonical import frame, readable
 from tfaudit.errors import ConfigError
 from tfaudit.identity.git import Repository
+
+if TYPE_CHECKING:
+    from tfaudit.config import Config
+    from tfaudit.runs.run import World
 
 _ALLOWED: Final = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
 
@@ -34,6 +40,25 @@ def stack_name(*, configured: str | None, repository: Repository | None, below_r
         )
     path = f"/{repository.path}" if repository.path else ""
     return readable(f"{repository.remote}{path}:{workspace}")
+
+
+def stack_here(config: Config, world: World) -> str:
+    """Return the name of the stack that a plan in the working directory would be of; errors as :func:`stack_name`."""
+    from tfaudit.engine import argv
+    from tfaudit.engine.workdir import Workdir
+    from tfaudit.identity import git
+
+    return stack_name(
+        configured=config.stack,
+        repository=git.read(world.cwd, world.environ),
+        below_root=_below(world.cwd, config.root),
+        workspace=Workdir.of(argv.parse(["plan"], world.environ), world.environ, world.cwd).workspace,
+    )
+
+
+def _below(folder: Path, root: Path) -> str:
+    path = os.path.relpath(folder, root)
+    return "" if path == "." or path.startswith("..") else Path(path).as_posix()
 
 
 def state_key(*, nonce: bytes, backend: str, location: tuple[str, ...], workspace: str) -> str:

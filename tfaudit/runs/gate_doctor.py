@@ -1,0 +1,75 @@
+"""What holds a change back here, who can change that, and can anybody approve at all?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tfaudit.gate import inforce
+from tfaudit.runs.doctor import Check
+from tfaudit.runs.stack import stack_here
+
+if TYPE_CHECKING:
+    from tfaudit.config import Config
+    from tfaudit.gate.bundle import Pinned
+    from tfaudit.gate.model import Rules
+    from tfaudit.ledger.keyset import KeySet
+    from tfaudit.runs.run import World
+
+
+def examine(config: Config, world: World) -> Iterator[Check]:
+    """Yield what is found of the gate that is in force here; raises whatever stops a run from knowing it."""
+    found: Pinned | None = None
+    keys: KeySet | None = None
+    if config.ledger is not None:
+        from tfaudit.ledger import pinned
+        from tfaudit.runs.ledgers import open_reader
+
+        reader = open_reader(config)
+        found, keys = pinned.in_force(reader), reader.state.keys
+    if found is None and config.gate is None and config.floor is None and config.policy is None:
+        yield Check(name="gate", result="ok", message="no gate is configured: changes are recorded, not held back")
+        return
+    rules = inforce.rules_for(config, found, stack_here(config, world))
+    yield _gate(config, found, rules)
+    if rules is not None:
+        yield _approvers(rules, keys)
+    for line in inforce.warnings_of(config, found):
+        yield Check(name="gate", result="warning", message=line)
+
+
+def _gate(config: Config, pinned: Pinned | None, rules: Rules | None) -> Check:
+    asked = "changes are recorded, not held back" if rules is None else f"{rules.approvals} approvals for a change"
+    if pinned is not None:
+        return Check(name="gate", result="ok", message=f"{asked}; pinned by record {pinned.record_id}")
+    if config.floor is not None:
+        return Check(name="gate", result="ok", message=f"{asked}; at least what this machine's configuration says")
+    return Check(
+        name="gate",
+        result="warning",
+        message=f"{asked}; the gate is in the repository alone: a pull request can change it along with what it gates",
+        hint="tfaudit config push pins it in the ledger",
+    )
+
+
+def _approvers(rules: Rules, keys: KeySet | None) -> Check:
+    if not rules.approvers:
+        return Check(
+            name="approvers",
+            result="warning" if rules.approvals else "ok",
+            message="no approvers are configured: nobody can approve",
+            hint="set approvers in [gate]: a file in OpenSSH's allowed_signers form" if rules.approvals else None,
+        )
+    from tfaudit.signing import sshkeys
+
+    persons = {name for key in rules.approvers for name in key.principals}
+    accepted = {key.keyid for key in (*keys.approvers, *(one.public for one in keys.signers))} if keys else set()
+    known = 0
+    for key in rules.approvers:
+        public = sshkeys.record_key(sshkeys.parse_text(key.public, what="approver's key"))
+        known += public is not None and public.keyid in accepted
+    carried = len(rules.approvers) - known
+    told = f"{len(rules.approvers)} keys of {len(persons)} approvers"
+    if carried:
+        told += f"; {carried} of them can't sign records here: somebody carries their approvals into the ledger"
+    return Check(name="approvers", result="ok", message=told)
