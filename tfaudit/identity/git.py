@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tfaudit.identity import names
 from tfaudit.identity.actor import Evidence
 
 TIMEOUT_SECONDS: Final = 5
@@ -30,6 +31,7 @@ class Repository:
     author_email: str | None
     dirty: bool | None
     """Whether tracked files differ from the commit; None when git did not answer in time."""
+    committer_email: str | None = None
 
     def evidence(self) -> Evidence | None:
         """Return the commit and its author as evidence (claimed), or None without a commit."""
@@ -40,10 +42,16 @@ class Repository:
             claims.append(("author_name", self.author_name))
         if self.author_email:
             claims.append(("author_email", self.author_email))
+        if self.committer_email and self.committer_email != self.author_email:
+            claims.append(("committer_email", self.committer_email))
         if self.dirty is not None:
             claims.append(("dirty", "true" if self.dirty else "false"))
         # The author wrote the change; they need not be the one who runs it, so git names no principal here.
-        return Evidence(source="git-commit", level="claimed", principal=None, claims=tuple(claims))
+        # Whoever committed it, as somebody else's or their own, has a part in it all the same.
+        wrote = (*names.of_email(self.author_email), *names.of_email(self.committer_email))
+        return Evidence(
+            source="git-commit", level="claimed", principal=None, claims=tuple(claims), identities=names.unique(wrote)
+        )
 
 
 def read(folder: Path, environ: Mapping[str, str]) -> Repository | None:
@@ -52,8 +60,9 @@ def read(folder: Path, environ: Mapping[str, str]) -> Repository | None:
     if where is None:
         return None
     lines = where.split("\n")
-    author = _git(folder, environ, "log", "-1", "--format=%H%n%aN%n%aE")
-    commit, name, email = [*author.split("\n"), "", "", ""][:3] if author else ("", "", "")
+    # The names as they stand in the commit: a .mailmap is part of the change that is being judged.
+    author = _git(folder, environ, "log", "-1", "--no-show-signature", "--format=%H%n%an%n%ae%n%ce")
+    commit, name, email, committer = [*author.split("\n"), "", "", "", ""][:4] if author else ("", "", "", "")
     remote = _git(folder, environ, "remote", "get-url", "origin")
     changed = _git(folder, environ, "status", "--porcelain", "--untracked-files=no") if author else None
     return Repository(
@@ -63,6 +72,7 @@ def read(folder: Path, environ: Mapping[str, str]) -> Repository | None:
         commit=commit or None,
         author_name=name or None,
         author_email=email or None,
+        committer_email=committer or None,
         dirty=None if changed is None else bool(changed.strip()),
     )
 

@@ -19,9 +19,11 @@ def operating_system_user() -> Evidence:
     sudo_user = os.environ.get("SUDO_USER")
     if uid == 0 and sudo_user:
         claims.append(("sudo_user", sudo_user))
+    principal = f"os:{sudo_user if uid == 0 and sudo_user else user}"
     return Evidence(
         source="operating-system",
         level="claimed",
-        principal=f"os:{sudo_user if uid == 0 and sudo_user else user}",
+        principal=principal,
         claims=tuple(claims),
+        identities=(principal,),
     )
