@@ -66,7 +66,7 @@ def test_the_exit_code_is_the_plans(sealing: support.Project) -> None:
 
 
 def test_who_has_no_key_applies_nothing(sealing: support.Project) -> None:
-    """Without the key, with another one, and without --sealed, the plan stays closed: one line each, nothing applied."""
+    """Without the key, with another one, and without --sealed the plan stays closed: one line each, nothing applied."""
     sealing.tfaudit("--seal", "plan", "-out=next.tfplan")
     sealing.tfaudit("keys", "seal", "--out", "other.key")
     for key, options, code, message in (
