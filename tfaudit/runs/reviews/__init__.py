@@ -2,5 +2,6 @@
 
 from tfaudit.runs.reviews.fetching import fetch
 from tfaudit.runs.reviews.model import Fetched, Review
+from tfaudit.runs.reviews.worktree import is_clean
 
-__all__ = ["Fetched", "Review", "fetch"]
+__all__ = ["Fetched", "Review", "fetch", "is_clean"]
