@@ -117,7 +117,7 @@ class S3Ledger:
         """Append the intent and outcome of an apply that found the state at ``serial``."""
         before = {"lineage": "one", "serial": serial} if serial else {"lineage": "", "serial": 0}
         after = {"lineage": "one", "serial": serial + 1}
-        decision = {"decision": "allow", "reasons": []}
+        decision = {"decision": "not-gated", "reasons": []}
         intent = self.append(ledger, "intent", state={"key": STATE, "before": before}, decision=decision)
         closing = {"intent": intent.record_id, "result": {"status": "applied"}}
         state = {"key": STATE, "before": before, "after": after}

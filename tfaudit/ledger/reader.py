@@ -68,6 +68,10 @@ class Reader:
         end.start_near_end(head.read_hint(working))
         return cls(evidence=evidence, working=working, genesis=start, state=end.state)
 
+    def ending_with(self, state: State) -> Reader:
+        """Return a reader of the log as it was when it ended with ``state``."""
+        return Reader(evidence=self._evidence, working=self._working, genesis=self.genesis, state=state)
+
     @property
     def origin(self) -> str:
         """The log's name."""

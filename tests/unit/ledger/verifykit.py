@@ -139,7 +139,7 @@ def state(
 
 def run(ledger: Ledger, before: int | None, after: int | None, **changes: object) -> tuple[Receipt, Receipt]:
     """Append the intent and the outcome of an apply."""
-    facts: dict[str, object] = {"decision": {"decision": "allow", "reasons": []}, **changes}
+    facts: dict[str, object] = {"decision": {"decision": "not-gated", "reasons": []}, **changes}
     intent = append(ledger, "intent", state=state(before), **facts)
     outcome = append(
         ledger, "outcome", intent=intent.record_id, state=state(before, after), result={"status": "applied"}

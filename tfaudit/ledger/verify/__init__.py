@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tfaudit.errors import InputError, LedgerError
 from tfaudit.ledger import genesis, ids, live
+from tfaudit.ledger.reader import Reader
 from tfaudit.ledger.verify import anchors, pool, retained, runs, states, versions
 from tfaudit.ledger.verify.commits import Walk
+from tfaudit.ledger.verify.decisions import Decisions
 from tfaudit.ledger.verify.findings import Finding, Findings, Severity, error
 from tfaudit.ledger.verify.growth import Earlier
 from tfaudit.ledger.verify.history import History
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tfaudit.ledger.genesis import Genesis
-    from tfaudit.ledger.store import Store
+    from tfaudit.ledger.store import Store, Working
     from tfaudit.ledger.verify.growth import Start
     from tfaudit.ledger.verify.scratch import Leaf
 
@@ -153,6 +155,7 @@ class _Run:
         self._take(lambda: listing.run(start=start, later=walk.later))
         self._take(lambda: self._check_records(walk, history, locks, processes))
         self._take(lambda: self._check_whole(history, kept, since if start is None else None))
+        self._take(lambda: self._check_decisions(walk, start))
         self._take(lambda: self._check_versions(start))
         return Report(
             ok=self._findings.errors == 0,
@@ -211,6 +214,8 @@ class _Run:
             yield from outcome.findings
             if outcome.pruned is not None:
                 gone[outcome.pruned] += 1
+            if outcome.lacking is not None:
+                runs.note_lacking(self._scratch, outcome.leaf, outcome.lacking)
             if outcome.claims is not None:
                 yield from history.check(outcome.leaf, outcome.claims)
                 states.note(self._scratch, outcome.leaf, outcome.claims)
@@ -227,6 +232,14 @@ class _Run:
                 if broken is not None:
                     yield broken
         yield from anchors.findings(self._evidence)
+
+    def _check_decisions(self, walk: Walk, start: Start | None) -> Iterator[Finding]:
+        if self._working is None:
+            return
+        # Records and what is disclosed of them are read, and nothing is written.
+        working = cast("Working", self._working)
+        reader = Reader(evidence=self._evidence, working=working, genesis=self._genesis, state=walk.state)
+        yield from Decisions(reader, self._scratch, start=start.state if start else None).findings()
 
     def _check_versions(self, start: Start | None) -> Iterator[Finding]:
         if not isinstance(self._evidence, versions.Versioned):

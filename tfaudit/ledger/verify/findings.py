@@ -33,6 +33,7 @@ Code = Literal[
     "unrecorded-change",
     "open-run",
     "unapproved-change",
+    "decision-unchecked",
     "truncated",
     "altered-disclosure",
     "missing-disclosure",
@@ -42,7 +43,8 @@ Code = Literal[
     "unchecked",
 ]
 """The codes of the ledger's design; ``unreadable``: something is there that the store can't give; ``pruned``: events
-are gone, as a record says; ``unchecked``: something vouches for the log from outside that this version can't check."""
+are gone, as a record says; ``decision-unchecked``: what a decision rests on is not disclosed any more; ``unchecked``:
+something vouches for the log from outside that this version can't check."""
 
 CAP: Final = 1_000
 """Findings of one code that a report keeps."""

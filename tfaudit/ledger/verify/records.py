@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tfaudit.errors import InputError, LedgerError
-from tfaudit.ledger import commit, ids, merkle, record
+from tfaudit.ledger import commit, ids, merkle, record, votes
 from tfaudit.ledger.draft import MAX_EVENT
 from tfaudit.ledger.store import begin
 from tfaudit.ledger.verify import events
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from tfaudit.ledger.verify.versions import Locks
 
 _FIRST = MAX_ENVELOPE + 1
+CHANGE_KEY: Final = "/change/key"
+"""Where a plan record commits to the key of its change digest."""
+_MAY_LACK: Final = {"plan": frozenset({CHANGE_KEY})}
+"""By kind: what an outcome may state to be erased."""
 
 
 class Claims(NamedTuple):
@@ -48,6 +52,11 @@ class Claims(NamedTuple):
     decision: str | None
     status: str | None
     command: str | None
+    stack: str | None
+    approvals: tuple[str, ...]
+    """The votes that a decision names."""
+    erased: tuple[tuple[str, str], ...]
+    """Records whose change key was erased, each with the SHA-256 of its disclosure file from then on."""
 
 
 class Outcome(NamedTuple):
@@ -61,6 +70,8 @@ class Outcome(NamedTuple):
     """None where the record can't be believed."""
     pruned: str | None = None
     """The record that let this one's events go, where they are gone."""
+    lacking: str | None = None
+    """SHA-256 of its disclosure file where that lacks just the change key: an outcome has to have stated it."""
 
 
 class Task(NamedTuple):
@@ -138,6 +149,7 @@ class Checker:
         self, stream: BinaryIO, rest: bytes, key: str, leaf: Leaf, found: Record, who: str, *, erased: bool
     ) -> Outcome:
         findings: list[Finding] = []
+        lacking: str | None = None
         with ExitStack() as stack:
             disclosures = self._open(found, who, findings, stack, erased=erased)
             source = Lines(stream, rest, longest=MAX_EVENT)
@@ -147,11 +159,20 @@ class Checker:
             elif checked.unlike is not None:
                 findings.append(error("altered-events", key, f"as it was signed, {checked.unlike}", who=who))
             if disclosures is not None:
-                whole = disclosures.finish(found.predicate) == found.disclosures
+                digest = disclosures.finish(found.predicate, may_lack=_MAY_LACK.get(leaf.kind, frozenset()))
+                whole = digest == found.disclosures
                 believed = checked.altered is None and checked.unlike is None
-                findings.extend(_disclosed(disclosures, found, who, whole=whole, believed=believed, erased=erased))
+                if believed and not erased and disclosures.lacking and _otherwise_whole(disclosures):
+                    lacking = digest
+                else:
+                    findings.extend(_disclosed(disclosures, found, who, whole=whole, believed=believed, erased=erased))
         return Outcome(
-            leaf, tuple(findings), checked.lines, disclosures.opened if disclosures else 0, _claims(found, who)
+            leaf,
+            tuple(findings),
+            checked.lines,
+            disclosures.opened if disclosures else 0,
+            _claims(found, who),
+            lacking=lacking,
         )
 
     def _open(
@@ -171,6 +192,10 @@ class Checker:
                 findings.append(error("missing-disclosure", key, message, who=who))
             return None
         return Disclosures(stack.enter_context(stream), found.record_id, erased=erased)
+
+
+def _otherwise_whole(disclosures: Disclosures) -> bool:
+    return disclosures.unopened is None and disclosures.undisclosed is None
 
 
 def _disclosed(
@@ -222,7 +247,18 @@ def _claims(found: Record, who: str) -> Claims:
         decision=_member(predicate, "decision", "decision"),
         status=_member(predicate, "result", "status"),
         command=_member(predicate, "command", "name"),
+        stack=_member(predicate, "stack"),
+        approvals=tuple(use.vote for use in votes.uses_of(predicate, found.record_id, None)),
+        erased=tuple(_erased(predicate)) if found.kind == "outcome" else (),
     )
+
+
+def _erased(predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    stated = predicate.get("erased")
+    for one in stated if isinstance(stated, list) else ():
+        match one:
+            case {"record": str(record_id), "pointer": pointer, "disclosures": str(digest)} if pointer == CHANGE_KEY:
+                yield record_id, digest
 
 
 def _point(predicate: Mapping[str, Any], side: str) -> tuple[str, int] | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.ledger import ids
+from tfaudit.ledger.keyset import APPROVER_KINDS
 from tfaudit.ledger.verify.findings import error, warning
+from tfaudit.ledger.verify.scratch import Voted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,14 +36,41 @@ ORDER BY position
 """
 
 
+_UNSTATED = """
+SELECT place, who FROM lacking
+WHERE NOT EXISTS (SELECT 1 FROM stated WHERE stated.record_id = lacking.record_id AND stated.digest = lacking.digest)
+ORDER BY place
+"""
+
+
 def note(scratch: Scratch, leaf: Leaf, claims: Claims) -> Iterator[Finding]:
     """Remember what a record says of a run; yield a finding where one record alone shows it."""
     place = ids.record_key(leaf.writer, leaf.record_id)
     database = scratch.database
+    alone = claims.kind in CLOSING and claims.intent is None and claims.status not in UNCHANGED
+    if claims.decision in _ALLOWED and (alone or claims.kind == "intent"):
+        decided = (leaf.position, claims.record_id, place, claims.who, claims.decision, claims.command, claims.stack)
+        database.execute("INSERT OR IGNORE INTO decided VALUES (?,?,?,?,?,?,?)", decided)
     if claims.kind == "intent":
         intent = (claims.record_id, leaf.position, place, claims.who, claims.decision)
         database.execute("INSERT OR IGNORE INTO intent VALUES (?,?,?,?,?)", intent)
+        scratch.add_uses((vote, claims.state, claims.record_id, leaf.position) for vote in claims.approvals)
+    elif claims.kind in APPROVER_KINDS:
+        scratch.add_vote(
+            Voted(
+                leaf.position,
+                leaf.record_id,
+                leaf.writer,
+                leaf.leaf,
+                leaf.kind,
+                leaf.refers,
+                leaf.state,
+                leaf.time,
+                claims.stack,
+            )
+        )
     elif claims.kind in CLOSING:
+        database.executemany("INSERT OR IGNORE INTO stated VALUES (?,?)", claims.erased)
         if claims.intent is not None:
             closing = (claims.intent, claims.status, claims.after is not None)
             database.execute("INSERT INTO closing VALUES (?,?,?)", closing)
@@ -49,8 +78,14 @@ def note(scratch: Scratch, leaf: Leaf, claims: Claims) -> Iterator[Finding]:
             yield _unapproved(place, claims.who, claims.decision)
 
 
+def note_lacking(scratch: Scratch, leaf: Leaf, digest: str) -> None:
+    """Remember a plan record whose disclosures lack its change key; ``digest`` is of what is left of their file."""
+    row = (leaf.record_id, digest, ids.disclosure_key(leaf.record_id), leaf.writer)
+    scratch.database.execute("INSERT INTO lacking VALUES (?,?,?,?)", row)
+
+
 def findings(scratch: Scratch) -> Iterator[Finding]:
-    """Yield what the whole log shows: intents that nothing closes, changes that nothing allowed."""
+    """Yield what the whole log shows: intents that nothing closes, changes that nothing allowed, keys that are gone."""
     for place, who in scratch.database.execute(_OPEN):
         message = (
             "this run announced a change, and no record says how it ended: it was interrupted, or is still running"
@@ -58,6 +93,9 @@ def findings(scratch: Scratch) -> Iterator[Finding]:
         yield warning("open-run", place, message, who=who)
     for place, who, decision in scratch.database.execute(_UNAPPROVED):
         yield _unapproved(place, who, decision)
+    for place, who in scratch.database.execute(_UNSTATED):
+        message = "the key of this plan's change digest is gone, and no outcome says that this file was left without it"
+        yield error("altered-disclosure", place, message, who=who)
 
 
 def _unapproved(place: str, who: str, decision: str | None) -> Finding:

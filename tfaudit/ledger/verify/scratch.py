@@ -35,6 +35,19 @@ CREATE INDEX leaf_hash ON leaf (leaf);
 CREATE INDEX leaf_refers ON leaf (refers) WHERE refers IS NOT NULL;
 CREATE INDEX leaf_state ON leaf (state) WHERE state IS NOT NULL;
 CREATE TABLE intent (record_id TEXT PRIMARY KEY, position INTEGER, place TEXT, who TEXT, decision TEXT);
+CREATE TABLE decided (
+  position INTEGER PRIMARY KEY, record_id TEXT, place TEXT, who TEXT, decision TEXT, command TEXT, stack TEXT
+);
+CREATE TABLE voted (
+  position INTEGER PRIMARY KEY, record_id TEXT, writer TEXT, leaf BLOB, kind TEXT, refers TEXT, state TEXT,
+  time INTEGER, stack TEXT
+);
+CREATE INDEX voted_on ON voted (stack, position);
+CREATE TABLE used (
+  vote TEXT, state TEXT, intent TEXT, position INTEGER, PRIMARY KEY (vote, position)
+) WITHOUT ROWID;
+CREATE TABLE lacking (record_id TEXT, digest TEXT, place TEXT, who TEXT);
+CREATE TABLE stated (record_id TEXT, digest TEXT, PRIMARY KEY (record_id, digest)) WITHOUT ROWID;
 CREATE TABLE closing (intent TEXT, status TEXT, known INTEGER);
 CREATE INDEX closing_intent ON closing (intent);
 CREATE TABLE sight (state TEXT, lineage TEXT, serial INTEGER, position INTEGER, place TEXT, who TEXT);
@@ -79,6 +92,21 @@ class Head(NamedTuple):
     root: bytes
     note: bytes
     """SHA-256 of the signed checkpoint's text."""
+
+
+class Voted(NamedTuple):
+    """A record that holds somebody's word on a plan."""
+
+    position: int
+    record_id: str
+    writer: str
+    leaf: bytes
+    kind: str
+    refers: str | None
+    state: str | None
+    time: int
+    """Of the commit that adopted it."""
+    stack: str | None
 
 
 class Scratch:
@@ -161,6 +189,28 @@ class Scratch:
         """Tell whether an ``erasure`` record of the log refers to the record with this leaf."""
         query = "SELECT 1 FROM leaf WHERE refers = ? AND kind = 'erasure'"
         return self.database.execute(query, (leaf.hex(),)).fetchone() is not None
+
+    def add_vote(self, voted: Voted) -> None:
+        """Remember a record that holds a vote."""
+        self.database.execute("INSERT OR IGNORE INTO voted VALUES (?,?,?,?,?,?,?,?,?)", voted)
+
+    def votes(self, stack: str, *, before: int, since: int) -> Iterator[Voted]:
+        """Yield the records with votes on a stack, or on none that they name, before a position and not older."""
+        query = """
+        SELECT * FROM voted WHERE stack = ? AND position < ? AND time >= ?
+        UNION SELECT * FROM voted WHERE stack IS NULL AND position < ? AND time >= ? ORDER BY position
+        """
+        for row in self.database.execute(query, (stack, before, since, before, since)):
+            yield Voted(*row)
+
+    def add_uses(self, uses: Iterable[tuple[str, str | None, str, int]]) -> None:
+        """Remember uses of votes: vote, state, intent, position."""
+        self.database.executemany("INSERT OR IGNORE INTO used VALUES (?,?,?,?)", uses)
+
+    def uses(self, vote: str, *, state: str | None, before: int) -> Iterator[tuple[str, int]]:
+        """Yield (intent, position) of the intents of a state before a position that name a vote."""
+        query = "SELECT intent, position FROM used WHERE vote = ? AND state IS ? AND position < ? ORDER BY position"
+        yield from self.database.execute(query, (vote, state, before))
 
     def total_bytes(self) -> int:
         """Return the size of all listed records together."""

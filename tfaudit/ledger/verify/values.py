@@ -25,24 +25,35 @@ class Opened(NamedTuple):
     """Which value opens nothing."""
     undisclosed: str | None
     """Which digest nothing was disclosed for."""
+    lacking: bool = False
+    """Whether a value that another record may have stated to be erased is gone."""
 
 
 def check(
-    document: Mapping[str, Any], record_id: str, values: Sequence[Disclosed], *, erased: bool, address: str = ""
+    document: Mapping[str, Any],
+    record_id: str,
+    values: Sequence[Disclosed],
+    *,
+    erased: bool,
+    address: str = "",
+    may_lack: frozenset[str] = frozenset(),
 ) -> Opened:
     """Hold ``values`` against all that ``document`` commits to.
 
     ``document`` is an event line, whose ``address`` is given, or a statement's predicate. ``erased`` tells that an
-    erasure was recorded, so that values may be missing.
+    erasure was recorded, so that values may be missing; of the pointers ``may_lack`` another record may tell that.
     """
     deposed = document.get("deposed")
     wanted = dict(commitments(document))
     count = 0
+    lacking = False
     for value in values:
         place = (value.pointer, value.side)
         if value.salt is None:
-            wanted.pop(place, None)
-            if not erased:
+            known = wanted.pop(place, None) is not None
+            if known and value.pointer in may_lack:
+                lacking = True
+            elif not erased:
                 return Opened(count, f"{value.pointer} ({value.side}) was erased, and no record says so", None)
             continue
         digest = wanted.pop(place, None) or _pseudonym(document, record_id, value)
@@ -52,8 +63,8 @@ def check(
         count += 1
     missing = next(iter(wanted), None)
     if missing is None or erased:
-        return Opened(count, None, None)
-    return Opened(count, None, f"{missing[0]} ({missing[1]})")
+        return Opened(count, None, None, lacking)
+    return Opened(count, None, f"{missing[0]} ({missing[1]})", lacking)
 
 
 def commitments(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], str]]:

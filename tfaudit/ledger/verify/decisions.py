@@ -1,0 +1,193 @@
+"""Did the gate really allow what was applied: each decision, made once more from the log as it was at its intent.
+
+What the run claims is not believed where the log can tell: the rules are held against the bundle that was pinned there,
+the votes and their uses are read from the log up to the intent's own place, and the decision is computed from them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from tfaudit.errors import ConfigError, InputError, LedgerError, VerificationError
+from tfaudit.gate import basis as bases
+from tfaudit.gate import inforce
+from tfaudit.gate.decide import decide
+from tfaudit.gate.words import TOLERANCE, listed, milliseconds
+from tfaudit.ledger import pinned
+from tfaudit.ledger.commit import RecordLine
+from tfaudit.ledger.verify import claimed
+from tfaudit.ledger.verify.electing import Votes
+from tfaudit.ledger.verify.findings import error, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tfaudit.gate.basis import Basis
+    from tfaudit.gate.bundle import Pinned
+    from tfaudit.gate.model import Decision, Rules
+    from tfaudit.ledger.live import State
+    from tfaudit.ledger.reader import Reader
+    from tfaudit.ledger.record import Record
+    from tfaudit.ledger.verify.findings import Finding
+    from tfaudit.ledger.verify.scratch import Scratch
+
+GATED: Final = frozenset({"apply", "destroy", "refresh", "test"})
+"""The commands that a gate is for."""
+BASIS: Final = "/decision/basis"
+
+_DECIDED: Final = """
+SELECT decided.position, decided.record_id, leaf.writer, leaf.leaf, leaf.kind, leaf.refers, leaf.state, leaf.keys,
+  decided.place, decided.who, decided.decision, decided.command, decided.stack
+FROM decided JOIN leaf ON leaf.position = decided.position
+WHERE NOT EXISTS (
+  SELECT 1 FROM closing
+  WHERE closing.intent = decided.record_id AND closing.status IN ('declined', 'not-started', 'denied')
+)
+ORDER BY decided.position
+"""
+
+
+class _Decided(NamedTuple):
+    position: int
+    record_id: str
+    writer: str
+    leaf: bytes
+    kind: str
+    refers: str | None
+    state: str | None
+    keys: int
+    place: str
+    who: str
+    decision: str
+    command: str | None
+    stack: str | None
+
+    @property
+    def line(self) -> RecordLine:
+        return RecordLine(
+            leaf=self.leaf,
+            writer=self.writer,
+            record_id=self.record_id,
+            kind=self.kind,
+            refers=self.refers,
+            state=self.state,
+        )
+
+
+class _Unknown(Exception):
+    """What the decision has to be held against is not disclosed; the message says what."""
+
+
+class _Wrong(Exception):
+    """The decision does not hold; the message says why."""
+
+
+class Decisions:
+    """Recomputes the decisions of a log. ``start`` is where a check of the growth alone began."""
+
+    def __init__(self, reader: Reader, scratch: Scratch, *, start: State | None) -> None:
+        self._reader = reader
+        self._scratch = scratch
+        self._votes = Votes(reader, scratch, start=start)
+        self._pinned: dict[int, Pinned | _Unknown | None] = {}
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield the runs whose decision does not hold, and those of which nobody can tell any more."""
+        for row in self._scratch.database.execute(_DECIDED):
+            decided = _Decided(*row)
+            try:
+                self._check(decided)
+            except (VerificationError, InputError) as failure:
+                message = f"whether this run was rightly allowed can't be told: {failure.message}"
+                yield warning("decision-unchecked", decided.place, message, who=decided.who)
+            except _Wrong as wrong:
+                yield error("unapproved-change", decided.place, f"this run {wrong}", who=decided.who)
+            except _Unknown as unknown:
+                message = f"whether this run was rightly allowed can't be told any more: {unknown}"
+                yield warning("decision-unchecked", decided.place, message, who=decided.who)
+
+    def _check(self, decided: _Decided) -> None:
+        if decided.decision == "not-gated":
+            self._check_ungated(decided)
+            return
+        found = self._reader.record(decided.line)
+        if not isinstance(found.predicate["decision"].get("basis"), dict):
+            raise _Wrong("says that it was allowed, and not on what grounds")
+        text = next(iter(self._reader.values([found], BASIS)))
+        if text is None:
+            raise _Unknown("what its decision rests on is not disclosed")
+        try:
+            basis = bases.decode(text)
+        except InputError as failure:
+            raise _Wrong(f"rests on what is none: {failure.message}") from failure
+        self._recompute(decided, found, basis)
+
+    def _recompute(self, decided: _Decided, found: Record, basis: Basis) -> None:
+        contradiction = next(claimed.contradictions(found, basis), None)
+        if contradiction is not None:
+            raise _Wrong(f"rests on something else than it did: {contradiction}")
+        request, rules = basis.request, basis.rules
+        if request is None or rules is None:
+            raise _Wrong("was allowed although nobody knew what it would do, or by which rules")
+        pinned_there = self._in_force(decided.keys)
+        self._hold_to_bundle(pinned_there, rules, decided, request.subject.policy)
+        now = basis.decided if abs(basis.decided - found.time) <= TOLERANCE else found.time
+        view, unproven = self._votes.view(
+            stack=request.subject.stack,
+            state_key=found.state,
+            before=decided.position,
+            since=now - milliseconds(rules.expires),
+            claimed=basis.votes or (),
+        )
+        decision = decide(request, rules, basis.evaluations, view, now)
+        if unproven and decision.allowed:
+            raise _Unknown("a vote on its plan is not disclosed any more")
+        if not decision.allowed:
+            codes = listed(sorted({reason.code for reason in decision.reasons}))
+            if unproven:
+                raise _Unknown(f"votes on its plan are not disclosed any more, and without them it is {codes}")
+            raise _Wrong(f"went on although the log denies it: {codes}")
+        _compare(found.predicate["decision"], decision)
+
+    def _check_ungated(self, decided: _Decided) -> None:
+        """Raise where a run of a gated command says that no gate was in force and a bundle says that one was."""
+        if decided.command not in GATED or decided.keys < 0 or decided.stack is None:
+            return
+        there = self._in_force(decided.keys)
+        if there is not None and inforce.least_rules(there, decided.stack) is not None:
+            raise _Wrong("says that it was not gated, and the pinned configuration gates its stack")
+
+    def _in_force(self, keys: int) -> Pinned | None:
+        """Return the bundle in force where ``keys`` is the commit that gave the keys in force."""
+        if keys not in self._pinned:
+            try:
+                self._pinned[keys] = pinned.given_by(self._reader, None if keys < 0 else keys)
+            except (LedgerError, VerificationError, ConfigError) as failure:
+                message = f"the configuration that was pinned then can't be read: {failure.message}"
+                self._pinned[keys] = _Unknown(message)
+        there = self._pinned[keys]
+        if isinstance(there, _Unknown):
+            raise there
+        return there
+
+    def _hold_to_bundle(self, there: Pinned | None, rules: Rules, decided: _Decided, policy: str) -> None:
+        if there is None:
+            if rules.pinned is not None:
+                raise _Wrong("names a pinned configuration, and none was in force there")
+            return
+        if there.bundle.policies and policy not in there.bundle.policies:
+            raise _Wrong("was held to rules of policy that the pinned configuration does not name")
+        least = None if decided.stack is None else inforce.least_rules(there, decided.stack)
+        looser = () if least is None else inforce.looser(rules, least)
+        if looser:
+            raise _Wrong(f"was held to looser rules than the pinned configuration's: {listed(looser)}")
+
+
+def _compare(said: dict[str, Any], decision: Decision) -> None:
+    """Raise unless the record says of the decision what comes of making it again."""
+    approvals = said.get("approvals")
+    counted = {vote.id for vote in decision.counted}
+    if not isinstance(approvals, list) or not counted <= set(map(str, approvals)):
+        raise _Wrong("does not name all approvals that it rests on, so that they could be used again")
+    if (said.get("break_glass") is True) != decision.break_glass:
+        raise _Wrong("does not say rightly whether it broke the glass")
