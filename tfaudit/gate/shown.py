@@ -88,25 +88,25 @@ class _Section:
     title: str
     most: int
     lines: list[str] = field(default_factory=list)
-    count: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
     rest: Counter[str] = field(default_factory=Counter)
 
     def add(self, name: str, lines: Iterable[str]) -> None:
-        self.count += 1
-        if self.count <= self.most:
+        self.counts[name] += 1
+        if self.counts.total() <= self.most:
             self.lines += lines
         else:
             self.rest[name] += 1
 
     def text(self) -> Iterator[str]:
-        if not self.count:
+        if not self.counts:
             return
         yield ""
-        yield f"{self.title} ({self.count}):"
+        yield f"{self.title} ({self.counts.total()}):"
         yield from self.lines
         if self.rest:
             counts = ", ".join(f"{number} {name}" for name, number in sorted(self.rest.items()))
-            yield f"  and {sum(self.rest.values())} more: {counts}"
+            yield f"  and {self.rest.total()} more: {counts}"
 
 
 def render(heading: Heading, changes: Iterable[Change], evaluations: Iterable[Evaluation]) -> str:
@@ -119,19 +119,19 @@ def render(heading: Heading, changes: Iterable[Change], evaluations: Iterable[Ev
         if change.kind == "resource-change":
             section = lost if change.action in _LOSING else others
             if change.action not in _QUIET or change.previous_address or change.importing:
-                section.add(f"to {change.action}", _resource(change))
+                section.add(_name(change), _resource(change))
         elif change.kind == "output-change":
-            outputs.add(f"to {change.action}", _output(change))
+            outputs.add(f"output to {change.action}", _output(change))
         elif change.kind in _KINDS:
             title = _KINDS[change.kind]
             one = f"  {_sign(change)}{clean(change.address)}"
-            more.setdefault(title, _Section(title.capitalize(), MAX_SMALL)).add(change.action or "of these", [one])
+            more.setdefault(title, _Section(title.capitalize(), MAX_SMALL)).add(title, [one])
     lines = [clean(heading.question), *_facts(heading.facts)]
     sections = [lost, others, *_findings(evaluations), outputs, *more.values()]
     for section in sections:
         lines += section.text()
     # On a terminal the top of a long text is out of sight by now.
-    counts = [f"{section.count} {section.title.lower()}" for section in sections if section.count]
+    counts = [f"{number} {name}" for section in sections for name, number in sorted(section.counts.items())]
     lines += ["", f"In all: {', '.join(counts) or 'nothing is changed'}."]
     return "\n".join(lines) + "\n"
 
@@ -156,6 +156,13 @@ def _facts(facts: Sequence[tuple[str, str]]) -> Iterator[str]:
         yield f"  {name:<{width}}  {clean(text)}"
 
 
+def _name(change: Change) -> str:
+    """Return what is counted."""
+    if change.action in _QUIET:
+        return "imported" if change.importing else "moved"
+    return "unknown to tfaudit" if change.action == "unknown" else f"to {change.action}"
+
+
 def _sign(change: Change) -> str:
     sign = _SIGNS.get(change.action or "", "")
     return f"{sign} " if sign else ""
@@ -174,8 +181,8 @@ def _resource(change: Change) -> Iterator[str]:
     if change.reason:
         parts.append(f"({clean(change.reason.replace('_', ' '))})")
     yield " ".join(part for part in parts if part)
-    # What forces the loss comes first, then the others as the engine has them.
-    attributes = sorted(change.attributes, key=lambda attribute: not attribute.forces_replacement)
+    # What forces the loss comes first, then what can be judged, each as the engine has them.
+    attributes = sorted(change.attributes, key=lambda one: (not one.forces_replacement, one.unknown))
     if change.action in ("delete", "forget", "unknown", *_QUIET):
         attributes = [attribute for attribute in attributes if attribute.forces_replacement]
     for attribute in attributes[:MAX_ATTRIBUTES]:
@@ -218,12 +225,12 @@ def _findings(evaluations: Iterable[Evaluation]) -> Iterator[_Section]:
     for one in evaluations:
         found += one.findings
         if one.error is not None:
-            failed.add("of these", [f"  {clean(one.engine)}: {clean(one.error)}"])
+            failed.add("policy that could not be evaluated", [f"  {clean(one.engine)}: {clean(one.error)}"])
     yield failed
     section = _Section("Findings of the policy", MAX_SMALL)
     for finding in sorted(found, key=lambda one: _SEVERITIES.index(one.severity)):
         where = f" {clean(finding.address)}:" if finding.address else ""
         wants = f" (wants {finding.approvals} approvals)" if finding.severity == "require" else ""
         line = f"  {finding.severity:<7}{where} {clean(finding.message)}{wants}  [{clean(finding.rule)}]"
-        section.add(finding.severity, [line])
+        section.add(f"finding: {finding.severity}", [line])
     yield section

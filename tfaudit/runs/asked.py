@@ -11,6 +11,7 @@ import msgspec
 
 from tfaudit.errors import InputError, VerificationError
 from tfaudit.gate import basis, shown
+from tfaudit.gate.breakglass import OVERRIDDEN
 from tfaudit.ledger import disclosed
 from tfaudit.runs import gating
 
@@ -221,8 +222,9 @@ def _facts(view: View, row: Row, source: Source, record: Record, request: Reques
     yield "run", f"{row.run_id or ''}, record {record.record_id}".lstrip(", ")
     yield "ledger", subject.origin
     decision = _table(predicate, "decision")
-    required, codes = decision.get("required", 0), [str(code) for code in decision.get("reasons", ())]
-    yield "gate", f"{required} must approve" + (f"; it said: {', '.join(codes)}" if codes else "")
+    # What approvals are there for goes without saying; what they can't mend does not.
+    codes = [str(code) for code in decision.get("reasons", ()) if code == "freeze" or code not in OVERRIDDEN]
+    yield "gate", f"{decision.get('required', 0)} must approve" + (f"; denied for {', '.join(codes)}" if codes else "")
     if record.kind == "intent":
         closing = view.index.closing(record.record_id)
         status = msgspec.json.decode(closing.entry)["status"] if closing is not None else None

@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import ConfigError, InputError
+from tfaudit.events import commitment
 from tfaudit.gate import document
 from tfaudit.gate.allowed_signers import NAMESPACE
+from tfaudit.gate.persons import principal_name
+from tfaudit.identity.actor import Evidence, combine
 from tfaudit.runs import facts
 from tfaudit.signing.envelope import MAX_ENVELOPE
 
@@ -16,8 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tfaudit.config import Config
-    from tfaudit.gate.document import Word
+    from tfaudit.gate.document import Opened, Word
     from tfaudit.gate.model import Vote, VoteKind
+    from tfaudit.identity.actor import Actor
     from tfaudit.ledger.keyset import KeySet
     from tfaudit.ledger.log import Ledger, Receipt
     from tfaudit.runs.run import World
@@ -80,17 +84,26 @@ def carry(ledger: Ledger, envelope: bytes, *, carrier: bool = True, signer: Sign
     the word's own signature counts at the gate. Raises :class:`InputError` for what is no word, and as
     :meth:`Ledger.append` does.
     """
-    word = document.open_envelope(envelope).word
+    opened = document.open_envelope(envelope)
+    word = opened.word
     with ledger.draft(record_kind(word.kind)) as draft:
         predicate: dict[str, object] = {
             "stack": word.subject.stack,
             "tfaudit": facts.tool(),
+            "actor": draft.disclose("/actor", commitment.json_text(_voter(opened).to_json())),
             "refers": word.subject.leaf,
             "vote": draft.disclose(VOTE, envelope),
         }
         if carrier:
             predicate["carrier"] = True
         return ledger.append(draft, predicate, signer=signer)
+
+
+def _voter(opened: Opened) -> Actor:
+    """Return the person as the log names whoever acts: whether the key is theirs, the approvers file says."""
+    name = principal_name(opened.word.approver)
+    claims = (("key", opened.key.fingerprint),)
+    return combine([Evidence(source="approval", level="claimed", principal=name, claims=claims)])
 
 
 def cast(config: Config, world: World, keys: KeySet, envelope: bytes, key: PersonKey) -> Cast:
