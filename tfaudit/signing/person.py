@@ -10,7 +10,7 @@ import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import ConfigError, InputError, UnavailableError
@@ -49,6 +49,8 @@ class PersonKey:
     """What signs the bytes themselves, for a PEM file or KMS."""
     path: Path | None = None
     """What ``ssh-keygen`` is given; None for a key of the agent that no file names."""
+    lonely: bool = False
+    """Whether the file holds no public half, as OpenSSH's own do: ``ssh-keygen`` looks for one beside it."""
 
     def sign(self, message: bytes, namespace: str) -> Signature:
         """Return the signature over ``message`` for a purpose; errors as :func:`sshsig.sign` and the signer's own."""
@@ -72,13 +74,18 @@ class PersonKey:
     @contextmanager
     def _file(self) -> Iterator[Path]:
         """Give the file that names the key to ``ssh-keygen``."""
-        if self.path is not None:
+        if self.path is not None and not self.lonely:
             yield self.path
             return
-        with NamedTemporaryFile("w", prefix="tfaudit-", suffix=".pub") as file:
-            file.write(f"{self.key.text}\n")
-            file.flush()
-            yield Path(file.name)
+        with TemporaryDirectory(prefix="tfaudit-") as folder:
+            public = Path(folder, "key.pub")
+            public.write_text(f"{self.key.text}\n")
+            if self.path is None:
+                yield public
+                return
+            private = Path(folder, "key")
+            private.symlink_to(self.path)
+            yield private
 
 
 def open_person(name: str, *, base: Path) -> PersonKey:
@@ -121,7 +128,7 @@ def _of_file(path: Path) -> PersonKey:
         if " PRIVATE KEY-----" not in content.partition("\n")[0] or os.stat(path).st_mode & 0o077:  # noqa: PTH116
             raise
         with suppress(ConfigError):
-            return PersonKey(key=sshsig.public_of(path), path=path)
+            return PersonKey(key=sshsig.public_of(path), path=path, lonely=True)
         raise
 
 
