@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from tfaudit.errors import InputError, VerificationError
-from tfaudit.gate import basis, shown
+from tfaudit.errors import InputError
+from tfaudit.gate import shown
 from tfaudit.gate.breakglass import OVERRIDDEN
 from tfaudit.ledger import disclosed
-from tfaudit.runs import gating
+from tfaudit.runs import gating, planrecord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +26,12 @@ if TYPE_CHECKING:
     from tfaudit.gate.shown import Attribute, Change
     from tfaudit.ledger.record import Record
 
-BASIS: Final = "/decision/basis"
 _QUESTIONS: Final[Mapping[VoteKind, str]] = {
     "approval": "Approve this plan?",
     "rejection": "Reject this plan?",
     "break-glass": "Break the glass: apply this plan without approvals and through freezes?",
     "review": "Review this break-glass run: was it right to apply this?",
 }
-_CHUNK: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +60,9 @@ def about(view: View, name: str, kind: VoteKind, *, cwd: Path) -> Asked:
     Raises :class:`InputError` where the ledger has no such plan or it was made without a gate, and
     :class:`VerificationError` where its record is altered or contradicts itself.
     """
-    row = _row(view, name, kind, cwd)
-    if row.place == "spool":
-        raise InputError(f"record {row.record_id} is on this machine only", hint="tfaudit recover sends it")
-    source = view.source(row)
-    record = source.record()
-    _check_signed(view, row, record)
-    found = _basis(source, record)
-    request = found.request
-    if request is None:
-        raise InputError(f"record {row.record_id} does not say what was asked of the gate", hint="plan again")
-    subject = _subject(record, request.subject)
-    _check_facts(record, subject)
+    planned = planrecord.find(view, name, "intent" if kind == "review" else "plan", cwd=cwd)
+    row, source, record = planned.row, planned.source, planned.record
+    found, request, subject = planned.basis, planned.request, planned.subject
     if kind != "review" and gating.change_key(view.reader, record.record_id, subject.key_commitment) is None:
         raise InputError(
             f"plan {record.record_id} can't be approved any more: its change key is gone",
@@ -91,107 +79,6 @@ def about(view: View, name: str, kind: VoteKind, *, cwd: Path) -> Asked:
         request=request,
         text=text,
     )
-
-
-def _row(view: View, name: str, kind: VoteKind, cwd: Path) -> Row:
-    path = cwd / name
-    if path.is_file():
-        if kind == "review":
-            raise InputError(f"{name} is a file", hint="name the break-glass run by its id: tfaudit log lists them")
-        return _of_file(view, path)
-    run = view.run(name)
-    wanted = "intent" if kind == "review" else "plan"
-    exact = [row for row in run.records if row.record_id == name.lower()]
-    rows = [row for row in exact or run.records if row.kind == wanted]
-    if not rows:
-        raise InputError(
-            f"run {run.run_id or name} has no {wanted} record", hint="tfaudit inspect shows what was recorded of it"
-        )
-    return rows[-1]
-
-
-def _of_file(view: View, path: Path) -> Row:
-    """Return the newest plan record of this very file."""
-    found = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                found.update(chunk)
-    except OSError as error:
-        raise InputError(f"the plan file {path} can't be read: {error.strerror}") from error
-    rows = view.index.rows("plan_digest = ? AND kind = 'plan'", (found.hexdigest(),), newest_first=True)
-    row = next(iter(rows), None)
-    if row is None:
-        raise InputError(
-            f"the ledger has no record of the plan file {path}",
-            hint="was it made by `tfaudit plan -out`, with this ledger? an encrypted one is named by its run",
-        )
-    return row
-
-
-def _check_signed(view: View, row: Row, record: Record) -> None:
-    """A commit adopts only what an accepted key signed; what no commit holds yet nobody has looked at."""
-    signed = record.signed_under(view.reader.state.keys)
-    if signed is False or (signed is None and row.place != "log") or record.origin != view.reader.origin:
-        raise VerificationError(
-            f"record {record.record_id} is not signed by a key that this ledger accepts", hint="run `tfaudit verify`"
-        )
-
-
-def _basis(source: Source, record: Record) -> Basis:
-    if not isinstance(record.predicate.get("decision"), dict) or disclosed.committed(record.predicate, BASIS) is None:
-        raise InputError(
-            f"record {record.record_id} was made without a gate, so there is nothing to approve",
-            hint="a [gate] in tfaudit.toml, or a pinned one, makes plans that can be approved",
-        )
-    text = disclosed.value(source.working, record, BASIS)
-    if text is None:
-        raise InputError(
-            f"what the gate knew of record {record.record_id} is not disclosed here",
-            hint="the working store must be the one that the plan was made with",
-        )
-    return basis.decode(text)
-
-
-def _subject(record: Record, planned: Subject) -> Subject:
-    """Return what is bound: what the plan said when it was made, and the record that says it."""
-    key = planned.key_commitment
-    match record.predicate.get("change"):
-        case {"digest": str(digest), "key": {"digest": str(key)}}:
-            pass
-        case _:
-            digest = record.predicate.get("change_digest", "")
-    if record.kind == "plan" and not key:
-        raise InputError(f"plan {record.record_id} has no change digest to approve", hint="plan again under the gate")
-    return replace(
-        planned,
-        plan_record=record.record_id,
-        leaf=record.leaf.hex(),
-        event_root=record.event_root.hex(),
-        change_digest=str(digest) or planned.change_digest,
-        key_commitment=key,
-    )
-
-
-def _check_facts(record: Record, subject: Subject) -> None:
-    """Raise :class:`VerificationError` where what is disclosed is not what the record itself says."""
-    predicate = record.predicate
-    state = _table(predicate, "state")
-    before = _table(state, "before")
-    said = {
-        "origin": (record.origin, subject.origin),
-        "stack": (predicate.get("stack"), subject.stack),
-        "state": (record.state, subject.state_key),
-        "lineage": (before.get("lineage", subject.lineage), subject.lineage),
-        "serial": (before.get("serial", subject.serial), subject.serial),
-        "plan file": (_table(predicate, "plan").get("sha256"), subject.plan_sha256),
-        "commit": (_table(predicate, "source").get("commit"), subject.commit),
-    }
-    for name, (one, other) in said.items():
-        if one != other:
-            raise VerificationError(
-                f"record {record.record_id} contradicts itself about its {name}", hint="don't approve it; plan again"
-            )
 
 
 def _facts(view: View, row: Row, source: Source, record: Record, request: Request) -> Iterator[tuple[str, str]]:
