@@ -189,6 +189,13 @@ def test_who_wrote_a_part_does_not_approve_it(github):
     assert words(ask(github)) == {("github:11", "rejection")}
 
 
+def test_an_author_known_by_address_alone(github):
+    """GitHub's own address of an account names the account, where the commit's author is not linked to it."""
+    github.documents[f"{REPO}/pulls/7/commits"] = [commit(None, "11+user11@users.noreply.github.com")]
+    github.documents[f"{REPO}/pulls/7/reviews"] = [review(1, ALICE, "APPROVED")]
+    assert words(ask(github)) == set()
+
+
 def test_so_many_commits_that_no_one_knows_who_wrote_them(github):
     """GitHub lists 250 commits of a pull request; with as many, who else wrote one is not known: nobody counts."""
     github.documents[f"{REPO}/pulls/7/commits"] = [commit(MALLORY)] * 250

@@ -12,7 +12,7 @@ from typing import Final
 
 from tfaudit.runs.reviews.client import Client
 from tfaudit.runs.reviews.model import Answer, Review, Unanswered, milliseconds
-from tfaudit.runs.reviews.reading import email, is_number, items, member, number, text
+from tfaudit.runs.reviews.reading import emails, is_number, items, member, number, text
 
 API: Final = "https://api.github.com"
 MAX_COMMITS: Final = 250
@@ -131,8 +131,7 @@ def _authors(pull: object, commits: list[object]) -> Iterator[str]:
                 continue
             if user is not None:
                 yield f"github:{number(commit, role, 'id')}"
-            if (name := email(commit, "commit", role, "email")) is not None:
-                yield name
+            yield from emails(commit, "commit", role, "email")
 
 
 def _last_words(entries: list[object], pull: object, commit: str) -> Iterator[Review]:

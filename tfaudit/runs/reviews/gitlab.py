@@ -12,7 +12,7 @@ from typing import Final
 
 from tfaudit.runs.reviews.client import Client
 from tfaudit.runs.reviews.model import Answer, Review, Unanswered, Word, milliseconds
-from tfaudit.runs.reviews.reading import email, is_number, items, member, number, text
+from tfaudit.runs.reviews.reading import emails, is_number, items, member, number, text
 
 API: Final = "https://gitlab.com/api/v4"
 _BOT: Final = re.compile(r"(project|group)_\d+_bot(_[0-9a-f]+)?|service_account_.*")
@@ -145,8 +145,7 @@ def _is_bot(client: Client, user: int) -> bool:
 def _emails(commits: list[object]) -> Iterator[str]:
     for commit in commits:
         for key in ("author_email", "committer_email"):
-            if (name := email(commit, key)) is not None:
-                yield name
+            yield from emails(commit, key)
 
 
 def _approvals(found: object) -> Iterator[object]:

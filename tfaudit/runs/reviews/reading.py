@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from tfaudit.identity import names
 from tfaudit.runs.reviews.model import Unanswered
 
 MAX_TEXT: Final = 320
@@ -55,3 +56,8 @@ def email(value: object, *path: str) -> str | None:
     found = member(value, *path)
     is_address = isinstance(found, str) and 0 < len(found) <= MAX_TEXT and found.isprintable()
     return f"email:{found.lower()}" if is_address else None
+
+
+def emails(value: object, *path: str) -> tuple[str, ...]:
+    """Return all names that the address at ``path`` gives, such as the account that a forge's own address is of."""
+    return names.of_email(member(value, *path)) if email(value, *path) is not None else ()
