@@ -75,7 +75,7 @@ class Looker:
             if stat.S_ISREG(kind):
                 found[name] = self._measured([(name, path)])[0][1]
             elif stat.S_ISDIR(kind) and "/" in name and path.startswith(f"{self._root}/"):
-                found |= {f"{name}/{below}": digest for below, digest in self._through(path)}
+                found |= {f"{name.rstrip('/')}/{below}": digest for below, digest in self._through(path)}
         return sorted(found.items())
 
     def _through(self, folder: str) -> list[tuple[str, str]]:

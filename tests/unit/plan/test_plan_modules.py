@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import zipfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tfaudit.canonical import frame
 from tfaudit.errors import InputError
 from tfaudit.plan.modulefiles import Looker
 from tfaudit.plan.modules import SourceDigest, source_digests
@@ -66,6 +68,18 @@ def test_the_modules_of_a_plan(place: Place) -> None:
     root, called = place.digests()
     assert (root.module, root.source, called.module, called.source) == ("", "", "m", "./mod")
     assert root.sha256 != called.sha256
+
+
+def test_the_digest_as_documented(place: Place) -> None:
+    """A module's digest is what someone computes who has read the page on the format."""
+
+    def digest(*files: tuple[str, bytes]) -> str:
+        pairs = sorted((name.encode(), hashlib.sha256(content).hexdigest().encode()) for name, content in files)
+        return hashlib.sha256(frame(*(part for pair in pairs for part in pair))).hexdigest()
+
+    root, called = place.digests()
+    assert root.sha256 == digest(("main.tf", ROOT_TEXT.encode()), ("run.sh", b"echo\n"), ("files/a/b.txt", b"b\n"))
+    assert called.sha256 == digest(("main.tf", b'variable "a" {}\n'), ("run.sh", b"echo\n"))
 
 
 def test_a_descriptor_stays_open(place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plankit import ABSENT, FIXTURES, change, plan_json, plan_of
 
-from tfaudit.plan import policyview
+from tfaudit.errors import InputError
+from tfaudit.plan import exactjson, found_secrets, policyview
+from tfaudit.plan.detect import unwrapped
 from tfaudit.plan.names import NameRules
 from tfaudit.plan.parse import read_plan
 from tfaudit.plan.redact import Redactor
 from tfaudit.plan.redactedplan import redacted_json
+
+CORPUS = Path(__file__).resolve().parents[4] / "shared" / "corpus"
 
 # Planted where each of the ways to tell a secret finds it; the short ones are found by their place alone.
 MARKED, SHORT, NAMED, TOKEN = "canary-marked-1", "cnry1", "canary-named-1", "ghp_" + "c4n4" * 9
@@ -257,6 +262,25 @@ def test_every_fixture_has_a_view(path: Any) -> None:
     plan = read_plan(data)
     assert len(list(policyview.changes(plan))) == plan.size
     assert redacted(data).keys() == json.loads(data).keys()
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("plan/*")), ids=lambda path: path.name[-60:])
+def test_foreign_plans_show_no_marked_value(path: Path) -> None:
+    """No text that a foreign plan marks sensitive is in what rules see of it."""
+    data = path.read_bytes()
+    try:
+        plan = read_plan(data)
+        seen = redacted_json(data, plan)
+    except InputError:
+        return
+    texts = set(leaves(json.loads(seen))) | set(leaves(list(policyview.changes(plan))))
+    shown = "\n".join(text for text in texts if isinstance(text, str))
+    for raw in plan.parts.changes:
+        change = exactjson.decode(raw, what="a change").get("change", {})
+        for side in ("before", "after"):
+            for secret in found_secrets.in_marked(change.get(side), change.get(f"{side}_sensitive")):
+                assert secret not in shown
+    assert json.loads(seen).keys() == json.loads(bytes(unwrapped(data))).keys()
 
 
 SECRET = st.text('abcdefXYZ019<>&"\\é', min_size=8, max_size=20)
