@@ -17,6 +17,7 @@ import msgspec
 from tfaudit.errors import InputError
 from tfaudit.events.native import Event, RecordFacts, change_event
 from tfaudit.export import disclosed
+from tfaudit.export.approved import approval
 from tfaudit.export.disclosed import Lines
 from tfaudit.export.touched import event_head
 
@@ -167,6 +168,7 @@ def record_facts(source: Source, record: Record, closed: Source | None) -> Recor
             "command": _member(predicate, "command", "name"),
             "arguments": _member(predicate, "command", "arguments") or [],
             "decision": _member(predicate, "decision", "decision"),
+            **approval(shown, record_id, predicate),
             "reason": disclosed.member(shown, record_id, predicate, "reason"),
             "ticket": disclosed.member(shown, record_id, predicate, "ticket"),
         },

@@ -54,6 +54,9 @@ COLUMNS: Final = (
     "outcome_inferred",
     "outcome_record_id",
     "plan_digest",
+    "approved_by",
+    "approvals",
+    "break_glass",
 )
 """What each holds stands in docs/export.md."""
 
@@ -86,6 +89,9 @@ def row(event: Mapping[str, Any]) -> bytes:
         "outcome": outcome.get("status"),
         **{f"outcome_{name}": outcome.get(name) for name in ("started", "elapsed_seconds", "id", "error", "inferred")},
         "outcome_record_id": outcome.get("record_id"),
+        "approved_by": " ".join(shown.get("approved_by") or ()) or None,
+        "approvals": " ".join(shown.get("approvals") or ()) or None,
+        "break_glass": shown.get("break_glass") or None,
     }
     return _line(_cell(members.get(column)) for column in COLUMNS)
 

@@ -186,6 +186,12 @@ class Reader:
         """Tell whether the log holds a record of the state; errors as :meth:`newest_first`."""
         return chain.last_of_state(self._evidence, self._working, self.state, key) is not None
 
+    def last_of_state(self, key: str) -> Record | None:
+        """Return the state's last record, None where the log has none; errors as :meth:`record`."""
+        last = chain.last_of_state(self._evidence, self._working, self.state, key)
+        entry = self.find(last.record_id) if last is not None else None
+        return None if entry is None else self.record(entry.line)
+
     def record(self, line: RecordLine) -> Record:
         """Return a record's statement; :class:`VerificationError` unless its line 1 is what the log's leaf says."""
         with self._open(line) as stream:
