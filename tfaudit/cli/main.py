@@ -24,6 +24,7 @@ VERBS: Final = frozenset(
         "demo",
         "doctor",
         "export",
+        "gate",
         "history",
         "inspect",
         "keys",

@@ -17,6 +17,7 @@ _MODULES: Final = {
     "demo": "tfaudit.cli.demo",
     "doctor": "tfaudit.cli.doctor",
     "export": "tfaudit.cli.export",
+    "gate": "tfaudit.cli.gate",
     "history": "tfaudit.cli.history",
     "inspect": "tfaudit.cli.inspect",
     "keys": "tfaudit.cli.keys",
