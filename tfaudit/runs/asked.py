@@ -63,6 +63,8 @@ def about(view: View, name: str, kind: VoteKind, *, cwd: Path) -> Asked:
     planned = planrecord.find(view, name, "intent" if kind == "review" else "plan", cwd=cwd)
     row, source, record = planned.row, planned.source, planned.record
     found, request, subject = planned.basis, planned.request, planned.subject
+    if kind == "review" and _table(record.predicate, "decision").get("break_glass") is not True:
+        raise InputError(f"run {row.run_id} broke no glass, so there is nothing to review")
     if kind != "review" and gating.change_key(view.reader, record.record_id, subject.key_commitment) is None:
         raise InputError(
             f"plan {record.record_id} can't be approved any more: its change key is gone",
@@ -90,8 +92,7 @@ def _facts(view: View, row: Row, source: Source, record: Record, request: Reques
     yield "stack", f"{subject.stack}, workspace {predicate.get('workspace', 'default')}"
     actor = _disclosed(source, record, "/actor")
     yield "asked by", _who(actor)
-    agent = request.agent
-    yield "agent", f"{agent}, a software agent" if agent else ""
+    yield "agent", _agent(actor, request.agent)
     yield "why", _text(_disclosed(source, record, "/reason"))
     ticket = _text(_disclosed(source, record, "/ticket"))
     yield "ticket", f"{ticket} (claimed)" if ticket else ""
@@ -120,10 +121,17 @@ def _facts(view: View, row: Row, source: Source, record: Record, request: Reques
 
 def _who(actor: object) -> str:
     match actor:
-        case {"principal": str(principal), "level": str(level), **rest}:
-            other = rest.get("on_behalf_of")
-            return f"{principal} ({level})" + (f", for {other}" if isinstance(other, str) else "")
+        case {"principal": str(principal), "level": str(level)}:
+            return f"{principal} ({level})"
     return "(withheld)"
+
+
+def _agent(actor: object, name: str | None) -> str:
+    """Return which software agent asks, and for whom."""
+    match actor:
+        case {"agent": {"name": str(name), "on_behalf_of": str(person)}}:
+            return f"{name}, a software agent, for {person}"
+    return f"{name}, a software agent, for nobody that it names" if name else ""
 
 
 def _disclosed(source: Source, record: Record, pointer: str) -> object:

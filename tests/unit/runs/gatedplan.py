@@ -135,6 +135,7 @@ class Place:
         said=None,
         key=b"k" * 32,
         disclosed=True,
+        broken=True,
         ledger=None,
         **subject,
     ):
@@ -186,6 +187,8 @@ class Place:
                 predicate |= self._decided(
                     draft, kind, replace(request, subject=found), recorded, digest, key, disclosed
                 )
+                if kind == "intent" and broken:
+                    predicate["decision"] |= {"break_glass": True}
             ledger.append(draft, {**predicate, **(said or {})}, subjects=[("plan", sha256)])
             return draft.record_id
 
@@ -204,12 +207,11 @@ class Place:
                 "reasons": ["no-approval"] if kind == "plan" else [],
                 "required": 1,
                 "basis": draft.disclose("/decision/basis", text) if disclosed else {"digest": "0" * 64},
-                **({"break_glass": True} if kind == "intent" else {}),
             }
         }
         if kind == "intent":
             return found | {"change_digest": digest}
-        secret = canonical.encode({"inputs": {}, "key": key.hex()})
+        secret = canonical.encode({"inputs": {}, "key": (key or b"").hex()})
         committed = draft.disclose("/change/key", secret) if key else {"digest": "0" * 64}
         return found | {"change": {"digest": digest, "key": committed}}
 
