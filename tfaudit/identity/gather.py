@@ -1,0 +1,184 @@
+"""Who is acting in this run, by everything that can be asked here?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from tfaudit.errors import TfauditError
+from tfaudit.identity import agents, environment, git, machine
+from tfaudit.identity.actor import Actor, Evidence, combine
+from tfaudit.identity.people import People
+
+if TYPE_CHECKING:
+    from tfaudit.identity.delegation import Checker, Delegated
+    from tfaudit.identity.git import Repository
+    from tfaudit.identity.oidc import Verified
+
+
+class Settings(Protocol):
+    """What ``[identity]`` says; see :class:`tfaudit.config.gating.IdentitySettings`."""
+
+    @property
+    def issuers(self) -> tuple[str, ...]: ...  # noqa: D102 - as there
+
+    @property
+    def audience(self) -> str | None: ...  # noqa: D102
+
+    @property
+    def jwks(self) -> str | None: ...  # noqa: D102
+
+    @property
+    def agents(self) -> tuple[str, ...] | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A token that is good for this run and nothing else, with the keys it was checked with: evidence for later."""
+
+    issuer: str
+    audience: str
+    token: str = field(repr=False)
+    jwks: str = field(repr=False)
+
+    def to_json(self) -> dict[str, object]:
+        """Return ``{issuer, audience, token, jwks}``, all texts."""
+        return {"issuer": self.issuer, "audience": self.audience, "token": self.token, "jwks": self.jwks}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """Everything that is known of who acts."""
+
+    actor: Actor
+    kept: Kept | None
+    """None where no token is bound to the run."""
+    problems: tuple[str, ...]
+    """What could not be checked and why, a line each."""
+    repository: Repository | None
+    persons: frozenset[str]
+    """The persons behind the actor's names."""
+
+
+def gather(
+    environ: Mapping[str, str],
+    root: Path,
+    settings: Settings,
+    identities: Mapping[str, tuple[str, ...]],
+    *,
+    origin: str,
+    run_id: str,
+    change_digest: str | None,
+    cache: Path | None,
+    clock: Callable[[], datetime],
+    deep: bool,
+    repository: Repository | None = None,
+    delegations: Checker | None = None,
+) -> Gathered:
+    """Return who acts in the working directory ``root``, with a problem in place of whatever can't be had.
+
+    ``origin``, ``run_id`` and ``change_digest`` are what a token is bound to; ``cache`` is a folder for issuers' keys.
+    With ``deep`` the platform is asked for a token, AWS for the caller, git for the commit's signature, the SSH agent
+    for its keys; without it, and with nothing configured about issuers, there is no network and no cost to speak of.
+    ``delegations`` checks what persons signed for agents; without it none counts.
+    """
+    people = People(identities)
+    problems: list[str] = []
+    if repository is None:
+        repository = git.read(root, environ)
+    delegated = _delegated(environ, people, delegations, clock(), problems)
+    agent = agents.recognise(environ, settings.agents, delegated)
+    evidence = [environment.recognise(environ), machine.operating_system_user()]
+    evidence.append(repository.evidence() if repository else None)
+    evidence.append(agents.evidence(agent, delegated) if agent else None)
+    kept = None
+    if deep or settings.issuers or settings.audience or settings.jwks:
+        token, kept = _token(environ, settings, problems, clock(), cache, bound=(origin, run_id, change_digest))
+        evidence.append(token)
+    if deep:
+        evidence += _deep(environ, root, repository, problems)
+    actor = combine((each for each in evidence if each is not None), agent)
+    return Gathered(
+        actor=actor,
+        kept=kept,
+        problems=tuple(problems),
+        repository=repository,
+        persons=people.persons(actor.identities),
+    )
+
+
+def _token(
+    environ: Mapping[str, str],
+    settings: Settings,
+    problems: list[str],
+    now: datetime,
+    cache: Path | None,
+    *,
+    bound: tuple[str, str, str | None],
+) -> tuple[Evidence | None, Kept | None]:
+    """Return what the job's token says, and the token itself where it is bound to the run."""
+    from tfaudit.identity import claims, issuers, oidc, tokens
+    from tfaudit.identity.jwks import KeySets
+
+    audience = oidc.bound_audience(*bound)
+    keys = KeySets(configured=settings.jwks, environ=environ, cache=cache, now=now.timestamp())
+    try:
+        obtained = tokens.obtain(environ, audience, self_hosted=bool(settings.issuers))
+        if obtained is None:
+            return None, None
+        verified = oidc.verify(
+            obtained.token,
+            is_believed=lambda issuer: issuers.is_believed(issuer, settings.issuers),
+            audiences=lambda issuer: issuers.audiences(issuer, settings.audience),
+            bound=audience,
+            read_keys=lambda issuer, again: keys.read(issuer, again=again),
+            now=now,
+        )
+        level = "verified" if verified.bound else "attested-by-runner"
+        evidence = claims.evidence(verified.issuer, verified.claims, level)  # type: ignore[arg-type]
+    except TfauditError as error:
+        problems.append(str(error))
+        return None, None
+    return evidence, _kept(verified, obtained.token, audience) if verified.bound else None
+
+
+def _kept(verified: Verified, token: str, audience: str) -> Kept:
+    return Kept(issuer=verified.issuer, audience=audience, token=token, jwks=verified.keys.decode())
+
+
+def _deep(
+    environ: Mapping[str, str], root: Path, repository: Repository | None, problems: list[str]
+) -> Iterator[Evidence]:
+    from tfaudit.identity import signedcommit, sshagent, sts
+
+    if repository is not None and repository.commit is not None:
+        signed, problem = signedcommit.read(root, environ)
+        if signed is not None:
+            yield signed
+        if problem:
+            problems.append(problem)
+    if (held := sshagent.held(environ)) is not None:
+        yield held
+    if sts.is_configured(environ):
+        try:
+            yield sts.caller(environ)
+        except TfauditError as error:
+            problems.append(str(error))
+
+
+def _delegated(
+    environ: Mapping[str, str], people: People, checker: Checker | None, now: datetime, problems: list[str]
+) -> Delegated | None:
+    path = environ.get("TFAUDIT_DELEGATION")
+    if not path:
+        return None
+    from tfaudit.identity import delegation
+
+    try:
+        return delegation.read(Path(path), checker, people, agents.person_name, now=now)
+    except TfauditError as error:
+        problems.append(str(error))
+        return None
