@@ -88,29 +88,29 @@ class Plan:
 
         Raises :class:`InputError` for a change that can't be read.
         """
-        reader = self._reader()
+        reader = self.reader()
         for at in range(start, len(self.parts.changes) if stop is None else min(stop, len(self.parts.changes))):
             yield reader.resource(self.parts.changes[at], "resource-change")
 
     def drift(self) -> Iterator[ResourceChange]:
         """Yield what the refresh found changed outside the engine."""
-        reader = self._reader()
+        reader = self.reader()
         return (reader.resource(raw, "drift") for raw in self.parts.drift)
 
     def deferred_changes(self) -> Iterator[ResourceChange]:
         """Yield the changes that the engine put off, with the reason it gives."""
-        reader = self._reader()
+        reader = self.reader()
         return (reader.deferred(raw) for raw in self.parts.deferred)
 
     def output_changes(self) -> Iterator[OutputChange]:
         """Yield the outputs that change."""
-        reader = self._reader()
+        reader = self.reader()
         found = (reader.output(name, raw) for name, raw in self.parts.outputs.items())
         return (change for change in found if change.action != "no-op")
 
     def action_invocations(self) -> Iterator[ActionInvocation]:
         """Yield the provider actions that the apply will invoke, then those put off."""
-        reader = self._reader()
+        reader = self.reader()
         for raw in self.parts.actions:
             yield reader.invocation(raw)
         for raw in self.parts.deferred_actions:
@@ -120,7 +120,8 @@ class Plan:
         """Return the results of the checks, as far as they are known at plan time."""
         return self._checks
 
-    def _reader(self) -> ChangeReader:
+    def reader(self) -> ChangeReader:
+        """Return what reads this plan's entries, one after the other, and withholds what is to be withheld."""
         return ChangeReader(Differ(self.redactor, self._personal, withhold=self.withheld))
 
 

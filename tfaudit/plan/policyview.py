@@ -7,40 +7,57 @@ elsewhere is ``[redacted]`` here too, unless the user reveals it to the rules.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
-
-import msgspec
 
 from tfaudit.errors import InputError
 from tfaudit.plan import exactjson
-from tfaudit.plan.attributes import AttributeChange, holds_true, pointer
+from tfaudit.plan.attributes import AttributeChange, holds_true
 from tfaudit.plan.exactjson import Json
 from tfaudit.plan.model import ResourceChange
 from tfaudit.plan.parse import Plan
-from tfaudit.plan.redact import Redactor
-from tfaudit.plan.secrets import MASK
+from tfaudit.plan.sides import Shower
 
 _WHAT: Final = "a change of the plan JSON"
-_encode: Final = msgspec.json.Encoder(order="sorted").encode
-_plain: Final = msgspec.json.Decoder()
+_COMPARED: Final = frozenset({"changed", "sensitive", "forces_replacement"})
 
 View = dict[str, Any]
 
 
-def changes(plan: Plan, *, reveal: bool = False) -> Iterator[View]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the rules read: the rest needs not be made."""
+
+    fields: frozenset[str] | None = None
+    """Keys of a change's view; None: all."""
+    members: frozenset[str] | None = None
+    """Members of ``before`` and ``after``; None: all, for rules that take the object as a whole."""
+
+    def field(self, name: str) -> bool:
+        """Return whether the key ``name`` is read."""
+        return self.fields is None or name in self.fields
+
+
+def changes(plan: Plan, *, reveal: bool = False, wanted: Wanted | None = None) -> Iterator[View]:
     """Yield each listed resource change as a rule sees it.
 
     Keys: ``address``, ``previous_address``, ``deposed``, ``module`` (empty for the root module), ``mode``, ``type``,
     ``name``, ``index``, ``provider``, ``action``, ``actions``, ``action_reason``, ``importing`` (whether it imports),
     ``before`` and ``after`` (null or the whole value, unknown members null), and four lists of JSON pointers:
     ``unknown`` (known after the apply), ``changed``, ``sensitive`` (changed, and withheld in whole or in part) and
-    ``forces_replacement``. What is absent is null. ``reveal`` leaves the values of attributes as they are.
+    ``forces_replacement``. What is absent is null. ``reveal`` leaves the values of attributes as they are. What isn't
+    ``wanted`` is null or an empty list; what is withheld doesn't depend on it.
     Raises :class:`InputError` for a change that can't be read.
     """
-    for change, raw in zip(plan.resource_changes(), plan.parts.changes, strict=True):
-        entry = exactjson.decode(raw, what=_WHAT)
+    wanted = wanted or Wanted()
+    compared = any(map(wanted.field, _COMPARED))
+    reader, shower = plan.reader(), _shower(plan, reveal=reveal)
+    for raw in plan.parts.changes:
+        entry = _object(exactjson.decode(raw, what=_WHAT))
+        change = reader.decoded(entry, attributes=compared)
+        spelled = entry.get("change")
         try:
-            yield _view(change, entry.get("change"), _Sides(plan, reveal=reveal, kind=change.type))
+            yield _view(change, spelled if isinstance(spelled, dict) else {}, shower, wanted)
         except RecursionError as error:
             raise InputError(f"{_WHAT} is nested too deeply") from error
 
@@ -50,31 +67,25 @@ def outputs(plan: Plan, *, reveal: bool = False) -> Iterator[View]:
 
     ``sensitive`` says whether the engine marks it, in whole or in part.
     """
+    shower = _shower(plan, reveal=reveal)
     for change in plan.output_changes():
-        spelled = exactjson.decode(plan.parts.outputs[change.name], what=_WHAT)
-        before, after, unknown = _Sides(plan, reveal=reveal, kind="output", names=(change.name,)).of(spelled)
+        spelled = _object(exactjson.decode(plan.parts.outputs[change.name], what=_WHAT))
+        before, after = shower.sides(spelled, "output", (change.name,))
         yield {
             "name": change.name,
             "action": change.action,
             "actions": list(change.actions),
             "before": before,
             "after": after,
-            "unknown": unknown,
+            "unknown": shower.unknown(spelled.get("after_unknown")),
             "sensitive": holds_true(spelled.get("after_sensitive")) or holds_true(spelled.get("before_sensitive")),
         }
 
 
-def masked(value: Json, redactor: Redactor) -> Json:
-    """Return a value with every text, number and truth value in it withheld; its shape stays."""
-    if isinstance(value, dict):
-        return {redactor.text(key): masked(member, redactor) for key, member in value.items()}
-    if isinstance(value, list):
-        return [masked(member, redactor) for member in value]
-    return None if value is None else MASK
-
-
-def _view(change: ResourceChange, spelled: Json, sides: _Sides) -> View:
-    before, after, unknown = sides.of(spelled if isinstance(spelled, dict) else {})
+def _view(change: ResourceChange, spelled: dict[str, Json], shower: Shower, wanted: Wanted) -> View:
+    before = after = None
+    if wanted.field("before") or wanted.field("after"):
+        before, after = shower.sides(spelled, change.type, members=wanted.members)
     return {
         "address": change.address,
         "previous_address": change.previous_address,
@@ -91,69 +102,22 @@ def _view(change: ResourceChange, spelled: Json, sides: _Sides) -> View:
         "importing": change.importing is not None,
         "before": before,
         "after": after,
-        "unknown": unknown,
+        "unknown": shower.unknown(spelled.get("after_unknown")) if wanted.field("unknown") else [],
         "changed": _paths(change, lambda attribute: True),
         "sensitive": _paths(change, lambda attribute: attribute.sensitive or attribute.redacted),
         "forces_replacement": _paths(change, lambda attribute: attribute.forces_replacement),
     }
 
 
-def _plainly(value: Json) -> Json:
-    """Return a copy in which the engine's number literals are numbers."""
-    return _plain.decode(_encode(value))
-
-
 def _paths(change: ResourceChange, chosen: Callable[[AttributeChange], bool]) -> list[str]:
     return [attribute.path for attribute in change.attributes if chosen(attribute)]
 
 
-class _Sides:
-    """Makes the two sides of one change fit to be seen."""
+def _shower(plan: Plan, *, reveal: bool) -> Shower:
+    return Shower(plan.redactor, withhold=plan.withheld, reveal=reveal)
 
-    def __init__(self, plan: Plan, *, reveal: bool, kind: str, names: tuple[str, ...] = ()) -> None:
-        self._redactor = plan.redactor
-        self._withheld = plan.withheld
-        self._reveal = reveal
-        self._kind = kind
-        self._names = names
 
-    def of(self, change: dict[str, Json]) -> tuple[Json, Json, list[str]]:
-        """Return the value before, the value after, and where the latter is unknown."""
-        before, after = change.get("before"), change.get("after")
-        if self._reveal:
-            before, after = _plainly(before), _plainly(after)
-        elif self._withheld or ("before_sensitive" not in change and "after_sensitive" not in change):
-            before, after = masked(before, self._redactor), masked(after, self._redactor)
-        else:
-            marks, new_marks = change.get("before_sensitive"), change.get("after_sensitive")
-            is_harmless = not (self._names or holds_true(marks) or holds_true(new_marks))
-            if not (is_harmless and self._are_harmless(before, after)):
-                before = self._redactor.value(before, marks, self._kind, self._names).value
-                after = self._redactor.value(after, new_marks, self._kind, self._names).value
-            before, after = _plainly(before), _plainly(after)
-        unknown: list[str] = []
-        return before, self._filled(after, change.get("after_unknown"), (), unknown), unknown
-
-    def _are_harmless(self, before: Json, after: Json) -> bool:
-        """Return whether neither side can hold a secret; what didn't change is looked at once."""
-        if isinstance(before, dict) and isinstance(after, dict):
-            after = {name: value for name, value in after.items() if name not in before or before[name] != value}
-        return not (self._redactor.suspects(_encode(before)) or self._redactor.suspects(_encode(after)))
-
-    def _filled(self, value: Json, unknown: Json, path: tuple[object, ...], found: list[str]) -> Json:
-        """Return ``value`` with null where it is unknown; the places come into ``found``."""
-        if unknown is True:
-            # What stands in the name of a place may be a secret: no rule may learn it by this way.
-            found.append(self._redactor.text(pointer(path)))
-            return None
-        if isinstance(unknown, dict) and (value is None or isinstance(value, dict)):
-            below = {
-                name: self._filled((value or {}).get(name), mark, (*path, name), found)
-                for name, mark in unknown.items()
-                if holds_true(mark)
-            }
-            return value if value is None else {**value, **below}
-        if isinstance(unknown, list) and isinstance(value, list):
-            for at, mark in enumerate(unknown[: len(value)]):
-                value[at] = self._filled(value[at], mark, (*path, at), found)
-        return value
+def _object(value: Json) -> dict[str, Json]:
+    if not isinstance(value, dict):
+        raise InputError(f"{_WHAT} is not an object")
+    return value

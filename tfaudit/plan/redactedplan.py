@@ -21,9 +21,9 @@ from tfaudit.plan.declared import sensitive
 from tfaudit.plan.detect import unwrapped
 from tfaudit.plan.exactjson import Buffer, Json
 from tfaudit.plan.parse import Plan
-from tfaudit.plan.policyview import masked
 from tfaudit.plan.redact import Redactor
 from tfaudit.plan.redactedconfig import ConfigurationRedactor
+from tfaudit.plan.sides import masked
 
 _WHAT: Final = "the plan JSON"
 _encode: Final = msgspec.json.Encoder().encode

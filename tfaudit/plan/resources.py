@@ -57,6 +57,11 @@ class ChangeReader:
         return self._resource(_decode(raw), kind, None)
 
     @_depth_limited
+    def decoded(self, entry: dict[str, Json], *, attributes: bool) -> ResourceChange:
+        """Return the resource change of a decoded entry, without its changed attributes where they aren't wanted."""
+        return self._resource(entry, "resource-change", None, attributes=attributes)
+
+    @_depth_limited
     def deferred(self, raw: msgspec.Raw) -> ResourceChange:
         """Return the change inside an entry of ``deferred_changes``."""
         entry = _decode(raw)
@@ -108,7 +113,9 @@ class ChangeReader:
             deferred_reason=deferred_reason,
         )
 
-    def _resource(self, entry: dict[str, Json], kind: ChangeKind, deferred_reason: str | None) -> ResourceChange:
+    def _resource(
+        self, entry: dict[str, Json], kind: ChangeKind, deferred_reason: str | None, *, attributes: bool = True
+    ) -> ResourceChange:
         redactor = self._differ.redactor
         address = _text(entry, "address")
         if not address:
@@ -133,7 +140,7 @@ class ChangeReader:
             action=derive_action(actions),
             action_reason=_text(entry, "action_reason"),
             importing=self._importing(change.get("importing")),
-            attributes=self._attributes(change, resource_type, ()),
+            attributes=self._attributes(change, resource_type, ()) if attributes else (),
             withheld=_withheld(change) or self._differ.withhold,
             deferred_reason=deferred_reason,
         )

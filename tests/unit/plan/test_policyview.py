@@ -16,6 +16,7 @@ from tfaudit.plan import exactjson, found_secrets, policyview
 from tfaudit.plan.detect import unwrapped
 from tfaudit.plan.names import NameRules
 from tfaudit.plan.parse import read_plan
+from tfaudit.plan.policyview import Wanted
 from tfaudit.plan.redact import Redactor
 from tfaudit.plan.redactedplan import redacted_json
 
@@ -210,6 +211,35 @@ def test_a_change_as_rules_see_it() -> None:
         "sensitive": [],
         "forces_replacement": ["/size"],
     }
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*/*.plan.json")), ids=lambda path: path.name)
+def test_what_is_wanted_is_the_same(path: Path) -> None:
+    """Whichever members and fields are asked for, they are what they are in the whole view."""
+    plan = read_plan(path.read_bytes())
+    members = frozenset({"input", "value", "name", "id"})
+    wanted = Wanted(fields=frozenset({"before", "after", "unknown", "sensitive"}), members=members)
+    for whole, part in zip(policyview.changes(plan), policyview.changes(plan, wanted=wanted), strict=True):
+        for side in ("before", "after"):
+            shown = whole[side]
+            expected = {key: shown[key] for key in shown if key in members} if isinstance(shown, dict) else shown
+            assert part[side] == expected
+        assert {**part, "before": None, "after": None} == {**whole, "before": None, "after": None}
+
+
+def test_a_label_that_is_not_wanted() -> None:
+    """A value that the member beside it calls a secret is withheld also where nobody asks for that member."""
+    plan = plan_of(change(after={"name": "DB_PASSWORD", "value": "cnry", "Name": "x"}))
+    (view,) = policyview.changes(plan, wanted=Wanted(members=frozenset({"value"})))
+    assert view["after"] == {"value": "[redacted]"}
+
+
+def test_what_is_not_wanted() -> None:
+    """Fields that nobody reads are empty, and cost nothing."""
+    plan = plan_of(change(before={"a": 1}, after={"a": 2}, unknown={"b": True}))
+    (view,) = policyview.changes(plan, wanted=Wanted(fields=frozenset({"type"})))
+    assert (view["before"], view["after"], view["unknown"], view["changed"]) == (None, None, [], [])
+    assert view["address"] == "aws_instance.a"
 
 
 def test_a_wholly_unknown_side() -> None:
