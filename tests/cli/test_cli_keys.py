@@ -56,6 +56,18 @@ def test_a_key_is_replaced_by_a_named_one(here, keys):
     assert 'set log = "file:new.pem"' in err
 
 
+def test_the_root_key_is_replaced(here, keys):
+    """rotate root needs the present one, and from there on the new one alone changes anything."""
+    before = json.loads(keys("list", "--json")[1].splitlines()[0])
+    assert keys("rotate", "root")[0] == 0
+    after = json.loads(keys("list", "--json")[1].splitlines()[0])
+    assert (before["role"], after["role"], before["keyid"] == after["keyid"]) == ("root", "root", False)
+    create_key_file(here / "new.pem")
+    assert "--root-key is file:new.pem" in keys("rotate", "root", "--to", "file:new.pem")[2]
+    assert keys("rotate", "log")[0] == 78
+    assert keys("rotate", "log", "--root-key", "file:new.pem")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -63,7 +75,8 @@ def test_a_key_is_replaced_by_a_named_one(here, keys):
         (["add", "file:.tfaudit/keys/record.pem"], 78, "accepted already"),
         (["remove", "12345678"], 78, "not the start of one"),
         (["rotate", "record", "--to", "gpg:me"], 78, "no signer is known"),
-        (["rotate", "root"], 64, "root"),
+        (["rotate", "second"], 64, "second"),
+        (["rotate", "root", "--root-key", "file:.tfaudit/keys/record.pem"], 78, "does not accept the root key"),
     ],
 )
 def test_what_can_not_be_is_told_in_one_line(keys, arguments, code, message):

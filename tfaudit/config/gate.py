@@ -92,12 +92,8 @@ def looser(key: str, one: GateSettings, than: GateSettings) -> bool:
 
 
 def strictest(one: GateSettings, other: GateSettings) -> GateSettings:
-    """Return ``one`` with whichever of both asks for more in each of :data:`SCALARS`; a default gives way."""
-    taken: dict[str, Any] = {
-        key: getattr(other, key)
-        for key in SCALARS
-        if key not in other.absent and (key in one.absent or looser(key, one, other))
-    }
+    """Return ``one`` with whichever of both asks for more in each of :data:`SCALARS`."""
+    taken: dict[str, Any] = {key: getattr(other, key) for key in SCALARS if looser(key, one, other)}
     return replace(one, **taken)
 
 

@@ -66,7 +66,7 @@ class GateSettings:
     stacks: tuple[StackGate, ...] = ()
     """``[[gate.stack]]``: what some stacks get in place of the above; only in the outermost settings."""
     absent: frozenset[str] = frozenset()
-    """Keys that nobody wrote: they hold a default, which asks for nothing where another configuration speaks."""
+    """Keys that nobody wrote: their default holds, but is no contradiction to a configuration that asks for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,13 +44,14 @@ class _Floor:
         return self.approvers is not None or bool(self.gate.groups)
 
 
-def rules_for(config: Config, pinned: Pinned | None, stack: str) -> Rules | None:
+def rules_for(config: Config, pinned: Pinned | None, stack: str, *, known_as: tuple[str, ...] = ()) -> Rules | None:
     """Return the gate in force for a stack; None where nothing is configured that could hold a change back.
 
-    Raises :class:`ConfigError`, its message starting with ``gate-changed``, where the repository asks for less than the
+    The stack's name may come from the repository: ``known_as`` are further ones under which the ledger knows its state,
+    and whatever is pinned for any of them holds. Raises :class:`ConfigError`, its message starting with ``gate-changed``, where the repository asks for less than the
     bundle or the machine's file, and for an approvers file that is not understood.
     """
-    floors = _floors(config, pinned, stack)
+    floors = _floors(config, pinned, stack, *known_as)
     own = _own(config, stack)
     own_approvers = _own_approvers(own)
     _refuse(_differences(floors, own, own_approvers, config, pinned))
@@ -83,12 +84,14 @@ def differences(config: Config, pinned: Pinned | None, stack: str) -> tuple[Chan
     return tuple(change for _, change in found)
 
 
-def gate_rules_for(config: Config, pinned: Pinned | None, stack: str) -> tuple[GateRule, ...]:
+def gate_rules_for(
+    config: Config, pinned: Pinned | None, stack: str, *, known_as: tuple[str, ...] = ()
+) -> tuple[GateRule, ...]:
     """Return every ``[[gate.rule]]`` that holds for a stack, for whoever evaluates them.
 
     Loosening is for :func:`rules_for` to refuse.
     """
-    gate = _merged(_floors(config, pinned, stack), _own(config, stack))
+    gate = _merged(_floors(config, pinned, stack, *known_as), _own(config, stack))
     return () if gate is None else gate.rules
 
 
@@ -151,15 +154,15 @@ def looser(rules: Rules, than: Rules) -> tuple[str, ...]:
     return tuple(key for key, less in found.items() if less)
 
 
-def _floors(config: Config, pinned: Pinned | None, stack: str) -> tuple[_Floor, ...]:
-    """Return what the repository can't loosen, the strongest first."""
+def _floors(config: Config, pinned: Pinned | None, *stacks: str) -> tuple[_Floor, ...]:
+    """Return what the repository can't loosen, the strongest first, for all of these names of one stack."""
     found = []
     if pinned is not None:
         bundle = pinned.bundle
         found.append(
             _Floor(
                 name=_named(pinned),
-                gate=least.for_stack(bundle.gate, stack),
+                gate=least.for_stacks(bundle.gate, stacks),
                 approvers=bundle.keys(),
                 identities=bundle.identities if bundle.identities or bundle.approvers is not None else None,
             )
@@ -168,7 +171,7 @@ def _floors(config: Config, pinned: Pinned | None, stack: str) -> tuple[_Floor, 
         found.append(
             _Floor(
                 name="the machine's own configuration",
-                gate=least.for_stack(whole(config.floor), stack),
+                gate=least.for_stacks(whole(config.floor), stacks),
                 approvers=allowed_signers.read(config.floor.approvers) if config.floor.approvers else None,
                 # Where the machine's file has a gate, config.load lets nobody else join names.
                 identities=None,

@@ -10,7 +10,7 @@ from tfaudit.config.gating import BreakGlass
 from tfaudit.config.stackpattern import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tfaudit.config.gating import Freeze, GateRule, GateSettings
 
@@ -26,10 +26,18 @@ def for_stack(gate: GateSettings, stack: str) -> GateSettings:
     return replace(first, stacks=(), approvers=gate.approvers, groups=gate.groups)
 
 
+def for_stacks(gate: GateSettings, stacks: Sequence[str]) -> GateSettings:
+    """Return what the gate asks for in a stack of several names: whatever it does for any of them."""
+    first, *others = [for_stack(gate, stack) for stack in stacks]
+    for other in others:
+        first = both(first, other)
+    return first
+
+
 def both(one: GateSettings, other: GateSettings) -> GateSettings:
     """Return a gate that asks for whatever either of them does; approvers and groups are ``one``'s.
 
-    What a gate leaves to a default takes no part; platforms and break-glass count only where both let them.
+    Platforms and break-glass count only where both let them; whoever leaves platforms out has nothing against any.
     """
     merged = strictest(one, other)
     return replace(
