@@ -8,13 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import digesting
 import pytest
 import support
-
-from tfaudit.plan.changeset import summarise
-from tfaudit.plan.modules import source_digests
-from tfaudit.plan.parse import read_plan
-from tfaudit.runs import facts
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("change-digest")]
 
@@ -71,18 +67,8 @@ resource "terraform_data" "inner" {
 
 
 def summary(project: support.Project, *options: str, size: int = 2, file: str = "tfplan") -> bytes:
-    """Plan, and return the summary of the plan as a run would make it."""
-    project.run_engine("plan", "-input=false", f"-var=size={size}", f"-out={file}", *options)
-    shown = project.run_engine("show", "-json", file).stdout.encode()
-    known = facts.providers(project.folder / ".terraform.lock.hcl") or {"lock_sha256": None, "versions": {}}
-    return summarise(
-        read_plan(shown),
-        engine="terraform",
-        engine_version=project.engine.version,
-        lock_sha256=known["lock_sha256"],  # type: ignore[arg-type]
-        providers=known["versions"],  # type: ignore[arg-type]
-        sources=source_digests(project.folder / file, root=project.folder, data=project.folder / ".terraform"),
-    )
+    """Plan, and return the summary of the plan."""
+    return digesting.summary(project, f"-var=size={size}", *options, file=file)
 
 
 @pytest.fixture(scope="module")
