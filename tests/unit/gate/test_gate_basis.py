@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from gatekit import CLEAN, NOW, REQUEST, RULES, decided, ruled, vote
+from decidekit import CLEAN, NOW, REQUEST, RULES, decided, ruled, vote
 
 from tfaudit.config.gating import BreakGlass, Freeze
 from tfaudit.errors import InputError

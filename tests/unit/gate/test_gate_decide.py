@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from gatekit import (
+from decidekit import (
     ALICE,
     BOB,
     CAROL,

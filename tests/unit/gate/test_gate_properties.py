@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gatekit import ALICE, BOB, CAROL, HOUR, MINUTE, NOW, PLANNED, REQUEST, RULES, SUBJECT, approver, hexes, vote
+from decidekit import ALICE, BOB, CAROL, HOUR, MINUTE, NOW, PLANNED, REQUEST, RULES, SUBJECT, approver, hexes, vote
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
