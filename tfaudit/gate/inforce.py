@@ -245,12 +245,12 @@ def _loosened_otherwise(bundle: Bundle, config: Config) -> Iterator[Change]:
         yield Change(key="on_ledger_failure", before="stop", after="spool", loosens=True)
     yield from comparing.identity(bundle.identity, config.identity, whole=False)
     if bundle.policies:
-        from tfaudit.policy import digest
+        from tfaudit.policy.evaluate import policies_digest
 
-        found = digest.policy_digest(config.policy)
+        found = policies_digest(config.policy, ())
         if found not in bundle.policies:
             pinned = " or ".join(f"{one[:16]}…" for one in bundle.policies)
-            yield Change(key="policy", before=pinned, after=f"{found[:16]}…" if found else "", loosens=True)
+            yield Change(key="policy", before=pinned, after=f"{found[:16]}…", loosens=True)
 
 
 def _refuse(changes: Iterable[tuple[str, Change]]) -> None:

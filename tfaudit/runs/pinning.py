@@ -126,9 +126,9 @@ def bundle_of(config: Config, *, origin: str) -> Bundle:
 def _policies(config: Config) -> tuple[str, ...]:
     if config.policy is None:
         return ()
-    from tfaudit.policy.digest import policy_digest
+    from tfaudit.policy.evaluate import policies_digest
 
-    return (policy_digest(config.policy),)
+    return (policies_digest(config.policy, ()),)
 
 
 def _changed(keys: KeySet, proposal: Proposal) -> KeySet:
