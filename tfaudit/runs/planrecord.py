@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 BASIS: Final = "/decision/basis"
 _CHUNK: Final = 1 << 20
+_ID: Final = re.compile(r"[0-9a-f-]{1,36}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,10 @@ def _row(view: View, name: str, kind: str, cwd: Path) -> Row:
         if kind == "intent":
             raise InputError(f"{name} is a file", hint="name the break-glass run by its id: tfaudit log lists them")
         return _of_file(view, path)
+    if not _ID.fullmatch(name.lower()):
+        raise InputError(
+            f"there is no plan file {path}, and {name!r} is no run's id", hint="tfaudit log lists the runs"
+        )
     run = view.run(name)
     exact = [row for row in run.records if row.record_id == name.lower()]
     rows = [row for row in exact or run.records if row.kind == kind]
