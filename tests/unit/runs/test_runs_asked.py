@@ -193,7 +193,7 @@ def test_what_is_not_there_is_named(place):
         about(place, "other.plan")
     with pytest.raises(InputError, match="no run or record"):
         about(place, "0000")
-    with pytest.raises(InputError, match="there is no plan file .*gone.plan"):
+    with pytest.raises(InputError, match=r"there is no plan file .*gone\.plan"):
         about(place, "gone.plan")
 
 
