@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +14,7 @@ from tfaudit.cli.output import say
 from tfaudit.errors import InternalError, LedgerError, TfauditError, UsageError
 
 if TYPE_CHECKING:
+    from tfaudit.engine.argv import Invocation
     from tfaudit.plan.source import SourceScan
     from tfaudit.runs.run import Run
 
@@ -38,6 +39,7 @@ VERBS: Final = frozenset(
         "setup",
         "verify",
         "verify-proof",
+        "whoami",
     }
 )
 _VALUES: Final = ("config", "ledger", "working", "reason", "ticket")
@@ -174,22 +176,19 @@ def _changes_backend(run: Run) -> bool:
     return init_changes_backend(run.invocation, run.workdir)
 
 
-def _scan_ahead(rest: Sequence[str]) -> SourceScan:
-    """Start to read the configuration's places for a plan or apply, before anything else: it takes the longest."""
-    from tfaudit.engine import commands
-    from tfaudit.plan.source import SourceScan, start_scan
+def _scan(invocation: Invocation, root: Path, data_dir: Path, environ: Mapping[str, str]) -> SourceScan:
+    """Return the scan of the configuration's places that a plan or an apply begins once the engine runs."""
+    from tfaudit.engine import argv, brand
+    from tfaudit.plan.source import SourceScan
 
-    words = list(rest)
-    if commands.find(words, os.environ)[1] not in (commands.PLAN, commands.APPLY):
+    if invocation.role not in (argv.Role.PLAN, argv.Role.APPLY):
         return SourceScan(None)
-    chdir, _ = commands.split_chdir(words)
-    root = Path.cwd() / (chdir or "")
-    return start_scan(root, data_dir=root / (os.environ.get("TF_DATA_DIR") or ".terraform"))
+    cache = brand.default_cache(environ)
+    return SourceScan(root, data_dir=data_dir, cache=cache.with_name("sources") if cache else None)
 
 
 def engine_run(rest: Sequence[str], options: Options, shim: str | None) -> Run:
     """Return the run of an engine's command line in this place, with nothing done yet."""
-    scan = _scan_ahead(rest)
     from tfaudit import config
     from tfaudit.cli.place import this_world
     from tfaudit.engine import argv, brand, find
@@ -213,7 +212,7 @@ def engine_run(rest: Sequence[str], options: Options, shim: str | None) -> Run:
         ),
         invocation=invocation,
         workdir=workdir,
-        scan=scan,
+        scan=_scan(invocation, workdir.root, workdir.data, world.environ),
         engine=brand.identify(command, world.environ, cache=brand.default_cache(world.environ)),
         started=world.clock(),
         reason=options.reason,

@@ -31,6 +31,7 @@ _MODULES: Final = {
     "setup": "tfaudit.cli.setup",
     "verify": "tfaudit.cli.verify",
     "verify-proof": "tfaudit.cli.verify_proof",
+    "whoami": "tfaudit.cli.whoami",
 }
 
 

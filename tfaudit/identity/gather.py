@@ -106,7 +106,7 @@ def gather(
         kept=kept,
         problems=tuple(problems),
         repository=repository,
-        persons=people.persons(actor.identities),
+        persons=people.persons(name for name in actor.identities if not name.startswith("agent:")),
     )
 
 
