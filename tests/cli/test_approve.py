@@ -62,6 +62,12 @@ def test_an_approval_is_in_the_ledger(place, capfd):
     assert (vote.key, vote.subject.plan_record) == (public(a_key()).fingerprint, record_id)
     assert record.refers == vote.subject.leaf == place.reader().find(record_id).line.leaf.hex()
     assert vote.expires - vote.made == 24 * 3600 * 1000
+    entry = json.loads(run(capfd, "log", "-n", "1", "--json")[1])
+    assert (entry["summary"], entry["actor"]["principal"]) == (
+        f"approval of plan {record_id}",
+        "email:alice@example.com",
+    )
+    schema.validate("log-entry.v1", entry)
 
 
 def test_what_was_shown_is_what_is_signed(place, capfd):

@@ -189,6 +189,8 @@ def summary(kind: str, predicate: Mapping[str, Any]) -> str:
             records, until = said.get("records"), _text(said, "before") or _text(said, "until")
             about = f"{len(records)} records" if isinstance(records, list) else until
             return " ".join(part for part in (_text(said, "action") or what, about) if part)
+        case "approval" | "rejection" if plan_record := _text(predicate, "plan_record"):
+            return f"{kind} of plan {plan_record}"
         case "config":
             return f"keys of generation {_table(predicate, 'keys').get('generation')}"
         case _:

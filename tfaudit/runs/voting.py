@@ -94,6 +94,8 @@ def carry(ledger: Ledger, envelope: bytes, *, carrier: bool = True, signer: Sign
             "refers": word.subject.leaf,
             "vote": draft.disclose(VOTE, envelope),
         }
+        if word.kind != "review":
+            predicate["plan_record"] = word.subject.plan_record
         if carrier:
             predicate["carrier"] = True
         return ledger.append(draft, predicate, signer=signer)
