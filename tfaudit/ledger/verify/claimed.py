@@ -27,8 +27,6 @@ def contradictions(found: Record, basis: Basis) -> Iterator[str]:
         yield from _requested(found, basis.request, decision)
     if basis.evaluations is not None and decision.get("policy") != [_told(one) for one in basis.evaluations]:
         yield "its policy found something else"
-    if basis.reasons:
-        yield "it was denied"
 
 
 def _requested(found: Record, request: Request, decision: Mapping[str, Any]) -> Iterator[str]:

@@ -147,6 +147,8 @@ class Decisions:
             if unproven:
                 raise _Unknown(f"votes on its plan are not disclosed any more, and without them it is {codes}")
             raise _Wrong(f"went on although the log denies it: {codes}")
+        if basis.reasons:
+            raise _Wrong("went on although it was denied by its own account")
         _compare(found.predicate["decision"], decision)
 
     def _check_ungated(self, decided: _Decided) -> None:
