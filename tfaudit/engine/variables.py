@@ -16,7 +16,7 @@ from typing import Final
 _MAX_PLAN: Final = 1024 * 1024 * 1024
 _VARIABLES: Final = 2  # map<string, DynamicValue> variables
 _APPLY_TIME_VARIABLES: Final = 28  # repeated string apply_time_variables, Terraform 1.10 and later
-_UNREADABLE: Final = (
+UNREADABLE: Final = (
     zipfile.BadZipFile,
     zlib.error,
     OSError,
@@ -51,17 +51,17 @@ def read(fd: int) -> Variables | None:
     again: set[str] = set()
     try:
         with os.fdopen(os.dup(fd), "rb") as file, zipfile.ZipFile(file) as archive, archive.open("tfplan") as member:
-            for number, value in _fields(memoryview(member.read(_MAX_PLAN))):
+            for number, value in fields(memoryview(member.read(_MAX_PLAN))):
                 if number == _VARIABLES:
                     saved.add(_key(value))
                 elif number == _APPLY_TIME_VARIABLES:
                     again.add(str(value, "utf-8"))
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
     return Variables(saved=frozenset(saved - again), at_apply=frozenset(again))
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
+def fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
     """Yield number and content of every string or message in a protocol buffer, without looking into them."""
     position = 0
     while position < len(message):
@@ -99,4 +99,4 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
 
 def _key(entry: memoryview) -> str:
     """Return the key of a map's entry, which is its field 1."""
-    return next((str(value, "utf-8") for number, value in _fields(entry) if number == 1), "")
+    return next((str(value, "utf-8") for number, value in fields(entry) if number == 1), "")
