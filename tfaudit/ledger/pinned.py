@@ -11,18 +11,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tfaudit.errors import ConfigError, InputError, LedgerError, VerificationError
-from tfaudit.gate import bundle as bundles
-from tfaudit.gate.bundle import Pinned
 from tfaudit.ledger import commit, ids, live, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tfaudit.gate.bundle import Bundle, Pinned
     from tfaudit.ledger.commit import Header
     from tfaudit.ledger.reader import Reader
     from tfaudit.ledger.record import Record
-
-__all__ = ["POINTER", "Pinned", "at", "given_by", "in_force", "reference"]
 
 POINTER: Final = "/bundle"
 """Where the predicate commits to the bundle."""
@@ -69,6 +66,9 @@ def given_by(reader: Reader, keys: int | None) -> Pinned | None:
             raise VerificationError(f"commit {number} does not hold the bundle's record {record_id}")
     elif found.predicate.get("bundle") is None:
         return None
+    # Most ledgers pin nothing: what reads a bundle is imported only for one that does.
+    from tfaudit.gate.bundle import Pinned
+
     position = header.size + len(header.records) - 1
     return Pinned(record_id=found.record_id, position=position, bundle=_opened(reader, found))
 
@@ -90,7 +90,9 @@ def reference(reader: Reader) -> dict[str, Any]:
     return {NAMED: {"record_id": found.record_id, "commit": keys, "leaf": found.leaf.hex()}}
 
 
-def _opened(reader: Reader, found: Record) -> bundles.Bundle:
+def _opened(reader: Reader, found: Record) -> Bundle:
+    from tfaudit.gate import bundle as bundles
+
     text = next(iter(reader.values([found], POINTER)))
     if text is None:
         raise LedgerError(
