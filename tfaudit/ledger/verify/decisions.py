@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tfaudit.errors import ConfigError, InputError, LedgerError, VerificationError
 from tfaudit.gate import basis as bases
-from tfaudit.gate import inforce
+from tfaudit.gate import inforce, least
 from tfaudit.gate.decide import decide
 from tfaudit.gate.words import TOLERANCE, listed, milliseconds
 from tfaudit.ledger import pinned
@@ -20,7 +20,7 @@ from tfaudit.ledger.verify.electing import Votes
 from tfaudit.ledger.verify.findings import error, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tfaudit.gate.basis import Basis
     from tfaudit.gate.bundle import Pinned
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tfaudit.ledger.record import Record
     from tfaudit.ledger.verify.findings import Finding
     from tfaudit.ledger.verify.scratch import Scratch
+    from tfaudit.policy.model import Evaluation
 
 GATED: Final = frozenset({"apply", "destroy", "refresh", "test"})
 """The commands that a gate is for."""
@@ -130,7 +131,7 @@ class Decisions:
         if request is None or rules is None:
             raise _Wrong("was allowed although nobody knew what it would do, or by which rules")
         pinned_there = self._in_force(decided.keys)
-        self._hold_to_bundle(pinned_there, rules, decided, request.subject.policy)
+        self._hold_to_bundle(pinned_there, decided, rules, basis.evaluations or ())
         now = basis.decided if abs(basis.decided - found.time) <= TOLERANCE else found.time
         view, unproven = self._votes.view(
             stack=request.subject.stack,
@@ -172,15 +173,24 @@ class Decisions:
             raise there
         return there
 
-    def _hold_to_bundle(self, there: Pinned | None, rules: Rules, decided: _Decided, policy: str) -> None:
+    def _hold_to_bundle(
+        self, there: Pinned | None, decided: _Decided, rules: Rules, evaluations: Sequence[Evaluation]
+    ) -> None:
+        """Raise where the run was held to less than the bundle in force asks for.
+
+        What its rules found is the run's own word; that they were evaluated at all shows in how many there were.
+        """
         if there is None:
             if rules.pinned is not None:
                 raise _Wrong("names a pinned configuration, and none was in force there")
             return
-        if there.bundle.policies and policy not in there.bundle.policies:
-            raise _Wrong("was held to rules of policy that the pinned configuration does not name")
-        least = None if decided.stack is None else inforce.least_rules(there, decided.stack)
-        looser = () if least is None else inforce.looser(rules, least)
+        stack = decided.stack or ""
+        wanted = len(least.for_stack(there.bundle.gate, stack).rules)
+        evaluated = sum(one.rules for one in evaluations if one.engine == "cel")
+        if evaluated < wanted or (there.bundle.policies and not evaluations):
+            raise _Wrong("was held to fewer rules of policy than the pinned configuration has")
+        lowest = inforce.least_rules(there, stack)
+        looser = () if lowest is None else inforce.looser(rules, lowest)
         if looser:
             raise _Wrong(f"was held to looser rules than the pinned configuration's: {listed(looser)}")
 
