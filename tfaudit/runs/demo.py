@@ -1,4 +1,4 @@
-"""What does tfaudit do, shown on a real engine in a folder of its own: a change, a second one, and a forged record."""
+"""What does tfaudit do, shown on a real engine in a folder of its own: two changes, one for two people, a forgery."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ resource "terraform_data" "web" {
   input = { size = "small", database = terraform_data.database.id }
 }
 """
+THIRD_INPUT: Final = ("version = 16", "version = 17")
+GATE: Final = """
+[gate]
+approvals = 2
+approvers = "approvers"
+"""
+APPROVERS: Final = ("alice", "bob")
 SECOND: Final = FIRST.replace('size = "small"', 'size = "large"').replace("version = 15", "version = 16")
 
 
@@ -58,6 +65,7 @@ def tell(folder: Path, environ: Mapping[str, str], teller: Teller) -> None:
     stage.run("history", "terraform_data.web")
     stage.run("history", "terraform_data.database")
     stage.run("log")
+    _gate(folder, teller, stage)
     teller.say("Is every record there, unaltered, in order, signed?")
     stage.run("verify")
     teller.say("Now somebody with write access to a copy turns the second change into none:")
@@ -90,6 +98,33 @@ class Stage:
         )
         if done.returncode != code:
             raise InternalError(f"tfaudit {arguments[0]} ended with {done.returncode}, not {code}")
+
+
+def _gate(folder: Path, teller: Teller, stage: Stage) -> None:
+    """Play the part with two approvers: each with a key of their own, the change applied when both have said yes."""
+    teller.say("From now on nobody changes this alone: two people must approve, each with a key of their own.")
+    (folder / "approvers").write_text("".join(_approver(folder, name) for name in APPROVERS))
+    with (folder / "tfaudit.toml").open("a") as file:
+        file.write(GATE)
+    (folder / "main.tf").write_text(SECOND.replace(*THIRD_INPUT))
+    stage.run("--reason", "security fixes", "plan", "-out", "change.plan", quiet=True)
+    stage.run("apply", "change.plan", code=77, quiet=True)
+    teller.say("Alice looks at the change and approves it; one is not enough yet. Then Bob does:")
+    stage.run("approve", "change.plan", "--key", "alice.pem", "--yes")
+    stage.run("gate", "change.plan", code=77)
+    stage.run("approve", "change.plan", "--key", "bob.pem", "--yes")
+    stage.run("apply", "change.plan", quiet=True)
+    teller.say("An approval is for that change and serves once:")
+    stage.run("apply", "change.plan", code=77, quiet=True)
+
+
+def _approver(folder: Path, name: str) -> str:
+    """Make a key for somebody and return their line of the approvers file."""
+    from tfaudit.signing import sshkeys
+    from tfaudit.signing.signer import create_key_file
+
+    public = create_key_file(folder / f"{name}.pem").public
+    return f"{name}@example.com {sshkeys.of_public(public).text}\n"
 
 
 def _forge(folder: Path) -> str:

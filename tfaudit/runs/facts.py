@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
 Capture = Literal["full", "partial", "none"]
 Status = Literal[
-    "planned", "applied", "errored", "interrupted", "killed", "declined", "not-started", "succeeded", "unknown"
+    "planned",
+    "denied",
+    "applied",
+    "errored",
+    "interrupted",
+    "killed",
+    "declined",
+    "not-started",
+    "succeeded",
+    "unknown",
 ]
 NOT_GATED: Final[Mapping[str, object]] = {"decision": "not-gated", "reasons": []}
 

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from tfaudit.engine.process import Ended
     from tfaudit.events.model import EventLine
     from tfaudit.ledger.draft import Draft
+    from tfaudit.ledger.erasing import Erasure
     from tfaudit.plan.redact import Redactor
     from tfaudit.plan.source import SourceMap
     from tfaudit.runs.applying import Applied
+    from tfaudit.runs.gating import Verdict
     from tfaudit.runs.planning import Planned
     from tfaudit.runs.recording import Recorder
     from tfaudit.runs.stage import Stage
@@ -44,33 +46,60 @@ class Intent:
 
 
 def write_plan(
-    stage: Stage, recorder: Recorder, planned: Planned, *, status: Status, ended: Ended, started: datetime
+    stage: Stage,
+    recorder: Recorder,
+    planned: Planned,
+    *,
+    status: Status,
+    ended: Ended,
+    started: datetime,
+    verdict: Verdict | None = None,
 ) -> None:
     """Append the record of a plan, or of an apply that ended before anything could change."""
     run = stage.run
+
+    def decided(draft: Draft) -> dict[str, object]:
+        if verdict is None:
+            return {"decision": dict(facts.NOT_GATED)}
+        from tfaudit.runs import deciding
+
+        found = {"decision": deciding.recorded(draft, verdict), "change": deciding.change(draft, verdict)}
+        return {name: value for name, value in found.items() if value is not None}
+
     own: dict[str, object] = {
         "capture": planned.capture,
-        "decision": dict(facts.NOT_GATED),
         "result": facts.result(
             status, exit_code=ended.code, signal=ended.signal, started=started, ended=run.world.clock()
         ),
         **_plan_facts(recorder, planned),
     }
-    recorder.write("plan", own, lambda draft: _changes(stage, planned, draft), plan_sha256=planned.sha256)
+    recorder.write(
+        "plan", own, lambda draft: _changes(stage, planned, draft), plan_sha256=planned.sha256, committed=decided
+    )
 
 
-def write_intent(stage: Stage, recorder: Recorder, planned: Planned) -> Intent:
+def write_intent(stage: Stage, recorder: Recorder, planned: Planned, verdict: Verdict | None = None) -> Intent:
     """Append the intent: from its place in the log on, the changes may happen.
 
-    Raises :class:`LedgerError` when it is not durable; with ``on_ledger_failure = "spool"`` the spool is enough.
+    Raises :class:`LedgerError` when it is not durable; with ``on_ledger_failure = "spool"`` the spool is enough, but
+    never under a gate.
     """
     index = ChangeIndex()
-    own: dict[str, object] = {
-        "capture": planned.capture,
-        "decision": dict(facts.NOT_GATED),
-        **_plan_facts(recorder, planned),
-    }
-    plan_record = _plan_record(recorder, planned) if stage.run.invocation.plan_file else None
+
+    def decided(draft: Draft) -> dict[str, object]:
+        if verdict is None:
+            return {"decision": dict(facts.NOT_GATED)}
+        from tfaudit.runs import deciding
+
+        found: dict[str, object] = {"decision": deciding.recorded(draft, verdict)}
+        if verdict.change is not None:
+            found["change_digest"] = verdict.change.digest
+        return found
+
+    own: dict[str, object] = {"capture": planned.capture, **_plan_facts(recorder, planned)}
+    plan_record = verdict.approved if verdict is not None else None
+    if plan_record is None and stage.run.invocation.plan_file:
+        plan_record = _plan_record(recorder, planned)
     if plan_record is not None:
         own["plan_record"] = plan_record
     record_id = recorder.write(
@@ -79,13 +108,34 @@ def write_intent(stage: Stage, recorder: Recorder, planned: Planned) -> Intent:
         lambda draft: _changes(stage, planned, draft),
         seen=lambda event_id, line: index.add(event_id, line.line, line.disclosure),
         plan_sha256=planned.sha256,
-        on_failure="spool" if stage.run.config.on_ledger_failure == "spool" else "raise",
+        on_failure="spool" if stage.run.config.on_ledger_failure == "spool" and verdict is None else "raise",
+        committed=decided,
     )
     return Intent(record_id=record_id, index=index, redactor=planned.redactor)
 
 
-def write_outcome(stage: Stage, recorder: Recorder, planned: Planned, intent: Intent, applied: Applied) -> None:
-    """Append what came of it. Where the ledger is away the record waits in the spool: it must not be lost."""
+def write_outcome(
+    stage: Stage,
+    recorder: Recorder,
+    planned: Planned,
+    intent: Intent,
+    applied: Applied,
+    *,
+    lost: Verdict | None = None,
+    erasure: Erasure | None = None,
+) -> None:
+    """Append what came of it. Where the ledger is away the record waits in the spool: it must not be lost.
+
+    ``lost`` is the second decision where that denied the run, ``erasure`` the value that will be erased after this.
+    """
+
+    def decided(draft: Draft) -> dict[str, object]:
+        if lost is None:
+            return {}
+        from tfaudit.runs import deciding
+
+        return {"decision": deciding.recorded(draft, lost)}
+
     own: dict[str, object] = {
         "capture": planned.capture,
         "intent": intent.record_id,
@@ -100,12 +150,15 @@ def write_outcome(stage: Stage, recorder: Recorder, planned: Planned, intent: In
             errored_state=applied.errored_state,
         ),
     }
+    if erasure is not None:
+        own["erased"] = [erasure.statement()]
     recorder.write(
         "outcome",
         own,
         lambda draft: _outcomes(stage, applied, draft),
         plan_sha256=planned.sha256,
         on_failure="spool",
+        committed=decided,
     )
 
 

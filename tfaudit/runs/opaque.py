@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tfaudit.engine import process
 from tfaudit.engine.argv import Role, typed_call
 from tfaudit.engine.signals import Interrupted
-from tfaudit.errors import LedgerError, TfauditError
+from tfaudit.errors import DeniedError, LedgerError, TfauditError
 from tfaudit.plan.planfile import read_plan_file
 from tfaudit.runs import facts, planning, recovery, state, summary
 from tfaudit.runs.liveness import Mark
@@ -20,12 +20,16 @@ from tfaudit.runs.ready import get_ready
 from tfaudit.runs.recording import Recorder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from tfaudit.engine.process import Ended
     from tfaudit.engine.signals import Relay
+    from tfaudit.ledger.draft import Draft
     from tfaudit.plan.planfile import PlanFile
     from tfaudit.runs.facts import Status
+    from tfaudit.runs.gating import Verdict
+    from tfaudit.runs.ready import Ready
     from tfaudit.runs.run import Run
 
 
@@ -60,11 +64,16 @@ def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
     then nothing was run.
     """
     ready = get_ready(run)
-    recorder = Recorder(run, ready, planning.redactor(run))
+    verdict = _considered(run, ready)
+    recorder = Recorder(run, verdict.ready if verdict else ready, planning.redactor(run))
+    if verdict is not None and not verdict.decision.allowed:
+        return _deny(run, recorder, verdict)
     with Mark(run.config.spool, run.run_id) as mark:
         recovery.close_interrupted(run, relay, recorder, held_lock=False)
         before = state.current(run, relay)
-        remembered: dict[str, object] = {"capture": "partial", "decision": dict(facts.NOT_GATED)}
+        remembered: dict[str, object] = {"capture": "partial"}
+        if verdict is None:
+            remembered["decision"] = dict(facts.NOT_GATED)
         described = _described(remote)
         if described is not None:
             remembered["remote"] = described
@@ -72,7 +81,8 @@ def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
         intent = recorder.write(
             "intent",
             {**remembered, "state": facts.state(recorder.state_key, before)},
-            on_failure="spool" if run.config.on_ledger_failure == "spool" else "raise",
+            on_failure="spool" if run.config.on_ledger_failure == "spool" and verdict is None else "raise",
+            committed=_decided(verdict),
         )
         backend = run.workdir.backend()
         started = run.world.clock()
@@ -93,10 +103,48 @@ def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
         }
         kind = "outcome" if run.invocation.role is Role.APPLY else "operation"
         run.world.step("outcome")
-        recorder.write(kind, closing, on_failure="spool")
+        recorder.write(kind, closing, on_failure="spool", committed=_decided(verdict))
         mark.done()
-    summary.tell(run, recorder, run.invocation.command, status)
+    gate = "not gated"
+    if verdict is not None:
+        from tfaudit.runs import deciding
+
+        gate = deciding.said(verdict.decision)
+    summary.tell(run, recorder, run.invocation.command, status, gate=gate)
     return ended.code or (LedgerError.exit_code if recorder.spooled is not None else 0)
+
+
+def _considered(run: Run, ready: Ready) -> Verdict | None:
+    """Return what the gate says of a command that nobody can look into; None where none is in force for it."""
+    if ready.gate is None:
+        return None
+    from tfaudit.runs import gating
+
+    return gating.consider_unseen(run, ready)
+
+
+def _decided(verdict: Verdict | None) -> Callable[[Draft], dict[str, object]] | None:
+    if verdict is None:
+        return None
+    from tfaudit.runs import deciding
+
+    return lambda draft: {"decision": deciding.recorded(draft, verdict)}
+
+
+def _deny(run: Run, recorder: Recorder, verdict: Verdict) -> int:
+    """Record that the gate denied the command, and say why."""
+    from tfaudit.runs import deciding
+
+    now = run.world.clock()
+    own: dict[str, object] = {
+        "capture": "none",
+        "result": facts.result("denied", exit_code=None, started=now, ended=now),
+        "state": facts.state(recorder.state_key, None),
+    }
+    recorder.write("plan", own, committed=_decided(verdict))
+    summary.tell(run, recorder, run.invocation.command, "denied", gate=deciding.said(verdict.decision))
+    deciding.say_denied(run, verdict.decision.reasons)
+    return DeniedError.exit_code
 
 
 def _stopped(relay: Relay) -> Ended | None:

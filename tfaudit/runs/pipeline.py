@@ -14,16 +14,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tfaudit.engine import planview, process
-from tfaudit.engine.argv import Role, help_filter, plan_call, typed_call
-from tfaudit.engine.human import JsonFilter
+from tfaudit.engine import process
+from tfaudit.engine.argv import Role, typed_call
 from tfaudit.engine.process import Ended
-from tfaudit.engine.signals import Interrupted, Relay
+from tfaudit.engine.signals import Relay
 from tfaudit.errors import ConfigError, DeniedError, InputError, LedgerError, TfauditError
+from tfaudit.runs import showing
 from tfaudit.runs.stage import Stage, View
 
 if TYPE_CHECKING:
-    from tfaudit.runs.approval import Answer
     from tfaudit.runs.facts import Status
     from tfaudit.runs.gating import Verdict
     from tfaudit.runs.planning import Planned
@@ -94,10 +93,7 @@ def _plan(stage: Stage) -> int:
     """Run the engine's plan and record it. A missing ledger costs the record, not the plan."""
     run = stage.run
     started = run.world.clock()
-    if run.seal:
-        ended = _show_sealed_plan(stage)
-    else:
-        ended = _show_plan(stage)
+    ended = showing.sealed_plan(stage) if run.seal else showing.plan(stage)
     try:
         _record_plan(stage, ended, started)
     except TfauditError as error:
@@ -105,49 +101,8 @@ def _plan(stage: Stage) -> int:
     return ended.code
 
 
-def _show_sealed_plan(stage: Stage) -> Ended:
-    """Run the user's own plan with the saved file in our scratch, and write theirs encrypted."""
-    from tfaudit.runs import sealing
-
-    run = stage.run
-    out = run.invocation.out or ""
-    to = sealing.recipients(run.world.environ, run.world.cwd)
-    ended = _show_plan(stage)
-    if stage.scratch.size:
-        stage.scratch.seal()
-        sealing.seal(stage.scratch, run.workdir.root / out, to)
-        run.world.say(f"the plan is sealed in {out}; tfaudit --sealed apply {out} opens it")
-    return ended
-
-
-def _show_plan(stage: Stage) -> Ended:
-    """Run the user's own plan, with the saved file in our scratch where they wanted none."""
-    run, invocation, screen = stage.run, stage.run.invocation, stage.screen
-    text = planview.PlanText(
-        mode="plan",
-        brand=screen.brand,
-        colour=screen.colour,
-        width=screen.width,
-        note="TF_IN_AUTOMATION" not in run.world.environ,
-        sealed=run.seal,
-    )
-    edited = (invocation.out is None or run.seal) and not invocation.json
-    run.world.step("plan")
-    ended = process.run_human(
-        run.engine.command,
-        plan_call(invocation, run.world.environ, out=stage.scratch.path, sealed=run.seal),
-        relay=stage.relay,
-        stdin=stage.stdin,
-        pass_fds=stage.scratch.fds,
-        edit=text.feed if edited else None,
-    )
-    if edited:
-        screen.out.write(text.close(exit_code=ended.code, asked=False, recorded=False))
-    return ended
-
-
 def _record_plan(stage: Stage, ended: Ended, started: datetime) -> None:
-    from tfaudit.runs import facts, planning, recovery, summary
+    from tfaudit.runs import deciding, facts, planning, recovery, summary
     from tfaudit.runs.intents import write_plan
     from tfaudit.runs.recording import Recorder
 
@@ -157,11 +112,11 @@ def _record_plan(stage: Stage, ended: Ended, started: datetime) -> None:
     planned = planning.look_into(stage, planning.redactor(run))
     status: Status = "planned" if ended.code in (0, 2) else facts.failed(ended)
     verdict = _consider(stage, planned) if status == "planned" else None
-    recorder = Recorder(run, _known(stage, verdict), planned.redactor)
+    recorder = Recorder(run, _ready(stage, verdict), planned.redactor)
     if status == "planned":
         recovery.close_interrupted(run, stage.relay, recorder, held_lock=run.invocation.lock)
     write_plan(stage, recorder, planned, status=status, ended=ended, started=started, verdict=verdict)
-    summary.tell(run, recorder, _planned(planned), status, gate=_needed(run, verdict))
+    summary.tell(run, recorder, _planned(planned), status, gate=deciding.needed(run.run_id, verdict))
 
 
 # --- apply and destroy -----------------------------------------------------------------------------------------------
@@ -171,30 +126,34 @@ def _apply(stage: Stage) -> int:
     """Plan, ask, apply."""
     run = stage.run
     started = run.world.clock()
-    view = _view(stage)
-    ended = _internal_plan(stage, view)
+    view = showing.new_view(stage)
+    ended = showing.first_half(stage, view)
     from tfaudit.runs import facts, planning, variables
     from tfaudit.runs.recording import Recorder
 
     stage.scratch.seal()
     planned = planning.look_into(stage, planning.redactor(run))
     if ended.code != 0:
-        _close_plan(stage, planned, ended, view, asked=False)
+        showing.close_first_half(stage, planned, ended, view, asked=False)
         recorder = Recorder(run, stage.ready.result(), planned.redactor)
         return _end_before(stage, recorder, planned, facts.failed(ended), ended, started)
-    verdict = _consider(stage, planned)
-    is_denied = verdict is not None and not verdict.decision.allowed
-    asked = planned.applyable and not run.invocation.auto_approve and not is_denied
-    _close_plan(stage, planned, ended, view, asked=asked)
+    try:
+        verdict = _consider(stage, planned)
+    except TfauditError:
+        showing.close_first_half(stage, planned, ended, view, asked=False)
+        raise
+    denied = verdict if verdict is not None and not verdict.decision.allowed else None
+    asked = planned.applyable and not run.invocation.auto_approve and denied is None
+    showing.close_first_half(stage, planned, ended, view, asked=asked)
     _check_known(planned)
-    recorder = Recorder(run, _known(stage, verdict), planned.redactor)
-    if is_denied:
-        return _deny(stage, recorder, planned, verdict, started)
+    recorder = Recorder(run, _ready(stage, verdict), planned.redactor)
+    if denied is not None:
+        return _deny(stage, recorder, planned, denied, started)
     variables.check_repeatable(run, planned.variables)
-    if _is_interrupted(stage):
+    if showing.is_interrupted(stage):
         return _end_before(stage, recorder, planned, "interrupted", _NOT_STARTED, started, verdict)
     if asked:
-        answer = _ask(stage)
+        answer = showing.ask(stage)
         if answer != "yes":
             status: Status = "interrupted" if answer == "interrupted" else "declined"
             return _end_before(stage, recorder, planned, status, _NOT_STARTED, started, verdict)
@@ -207,123 +166,25 @@ def _apply_saved(stage: Stage, path: Path) -> int:
     from tfaudit.runs.recording import Recorder
 
     run = stage.run
-    _load(stage, path)
+    started = run.world.clock()
+    planning.load_given(stage, path)
     planned = planning.look_into(stage, planning.redactor(run))
     if planned.file is None or planned.file.kind in ("unknown", "old"):
-        raise _not_a_plan(path)
+        raise planning.not_a_plan(path)
     if planned.file.kind == "bookmark":
         return opaque.operate(run, stage.relay, remote=planned.file)
     _check_known(planned)
     verdict = _consider(stage, planned)
-    recorder = Recorder(run, _known(stage, verdict), planned.redactor)
+    recorder = Recorder(run, _ready(stage, verdict), planned.redactor)
     if verdict is not None and not verdict.decision.allowed:
         return _deny(stage, recorder, planned, verdict, started)
     return _change(stage, recorder, planned, View(json=run.invocation.json), verdict)
-
-
-def _load(stage: Stage, path: Path) -> None:
-    """Take the saved plan into the stage's scratch: from here on the file may be changed, and nothing of it matters."""
-    if stage.run.sealed:
-        from tfaudit.runs import sealing
-
-        sealing.unseal(path, stage.scratch, sealing.identities(stage.run.world.environ, stage.run.world.cwd))
-    else:
-        from tfaudit.runs import planning
-
-        planning.load(path, stage.scratch)
-
-
-def _not_a_plan(path: Path) -> InputError:
-    from tfaudit.runs import sealing
-
-    hint = (
-        "it is sealed: tfaudit --sealed apply FILE" if sealing.is_sealed(path) else "give the path that plan -out wrote"
-    )
-    return InputError(f"{path} is not a plan file", hint=hint)
-
-
-def _view(stage: Stage) -> View:
-    screen, invocation = stage.screen, stage.run.invocation
-    if invocation.json:
-        return View(json=True, joined=JsonFilter(destroy=invocation.command == "destroy"))
-    return View(
-        text=planview.PlanText(
-            mode="apply",
-            brand=screen.brand,
-            colour=screen.colour,
-            width=screen.width,
-            error_width=screen.error_width,
-            compact_warnings=screen.compact_warnings,
-        )
-    )
-
-
-def _internal_plan(stage: Stage, view: View) -> Ended:
-    """Run the first half of an apply: the engine's plan, shown as the engine's apply would show it."""
-    run, out = stage.run, stage.screen.out
-    call = plan_call(run.invocation, run.world.environ, out=stage.scratch.path)
-    run.world.step("plan")
-    if view.joined is not None:
-        joined = view.joined
-        return process.run_lines(
-            run.engine.command,
-            call,
-            relay=stage.relay,
-            on_line=lambda line: out.write(b"".join(joined.plan(line))),
-            pass_fds=stage.scratch.fds,
-        )
-    return process.run_human(
-        run.engine.command,
-        call,
-        relay=stage.relay,
-        stdin=stage.stdin,
-        pass_fds=stage.scratch.fds,
-        edit=view.text.feed if view.text else None,
-        line_filter=help_filter(run.invocation),
-    )
-
-
-def _close_plan(stage: Stage, planned: Planned, ended: Ended, view: View, *, asked: bool) -> None:
-    if view.text is not None:
-        stage.screen.out.write(view.text.close(exit_code=ended.code, asked=asked, recorded=planned.holds_changes))
-    if view.joined is not None:
-        stage.screen.out.write(b"".join(view.joined.planned(exit_code=ended.code, recorded=planned.holds_changes)))
 
 
 def _check_known(planned: Planned) -> None:
     """Stop an apply whose plan nobody could look into: its changes would be made unrecorded."""
     if planned.plan is None:
         raise InputError(f"the plan can't be looked into: {planned.problem}", hint="nothing was applied")
-
-
-def _is_interrupted(stage: Stage) -> bool:
-    """Whether a signal came while no engine ran to take it; then say what the engine would."""
-    try:
-        stage.relay.heed()
-    except Interrupted:
-        stage.screen.out.write(planview.interrupted(brand=stage.screen.brand, width=stage.screen.width))
-        return True
-    return False
-
-
-def _ask(stage: Stage) -> Answer:
-    from tfaudit.runs import approval
-
-    run, screen, invocation = stage.run, stage.screen, stage.run.invocation
-    run.world.step("ask")
-    mode: planview.Mode = "destroy" if invocation.destroy else "refresh-only" if invocation.refresh_only else "normal"
-    return approval.ask(
-        relay=stage.relay,
-        stdin=stage.stdin,
-        out=screen.out,
-        err=screen.err,
-        brand=screen.brand,
-        colour=screen.colour,
-        mode=mode,
-        workspace=run.workdir.workspace,
-        actions=bool(invocation.values("invoke")),
-        widths=(screen.width, screen.error_width),
-    )
 
 
 def _end_before(
@@ -360,23 +221,13 @@ def _consider(stage: Stage, planned: Planned) -> Verdict | None:
 
     verdict = gating.consider(stage, planned)
     if verdict is not None:
-        deciding.say_findings(stage.run, verdict.evaluations)
+        deciding.say_findings(stage.run, verdict.evaluations or ())
     return verdict
 
 
-def _known(stage: Stage, verdict: Verdict | None) -> Ready:
+def _ready(stage: Stage, verdict: Verdict | None) -> Ready:
     """Return what the run knows of itself; under a gate the actor is known for this very change."""
     return stage.ready.result() if verdict is None else verdict.ready
-
-
-def _needed(run: Run, verdict: Verdict | None) -> str:
-    """Return what the line on a plan says of the gate: what is still needed for its apply."""
-    if verdict is None:
-        return "not gated"
-    if verdict.decision.allowed:
-        return "the gate would let it through"
-    codes = ", ".join(sorted({reason.code for reason in verdict.decision.reasons}))
-    return f"the gate would deny it ({codes}): tfaudit gate {run.run_id}"
 
 
 def _deny(stage: Stage, recorder: Recorder, planned: Planned, verdict: Verdict, started: datetime) -> int:
@@ -388,9 +239,7 @@ def _deny(stage: Stage, recorder: Recorder, planned: Planned, verdict: Verdict, 
     return DeniedError.exit_code
 
 
-def _confirmed(
-    stage: Stage, recorder: Recorder, verdict: Verdict | None
-) -> tuple[Verdict | None, TfauditError | None]:
+def _confirmed(stage: Stage, recorder: Recorder, verdict: Verdict | None) -> tuple[Verdict | None, TfauditError | None]:
     """Decide again on the log up to the intent's place.
 
     Return the second verdict if it denies what the first allowed, and what kept it from being made: either stops the
@@ -407,24 +256,13 @@ def _confirmed(
     return (None if second.decision.allowed else second), None
 
 
-def _forget_key(run: Run, verdict: Verdict | None, plan_record: str) -> None:
-    """Erase the change key of the plan that was applied: from now on its digest tells nobody anything."""
-    from tfaudit.runs import gating
-
-    try:
-        gating.forget_key(run, plan_record)
-    except TfauditError as error:
-        run.world.say(f"the key of the approved plan is not erased: {error}")
-
-
 # --- the change ------------------------------------------------------------------------------------------------------
 
 
 def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View, verdict: Verdict | None) -> int:
     """Record the intent, apply, record the outcome."""
-    from tfaudit.runs import recovery, summary
+    from tfaudit.runs import deciding, gating, recovery, summary
     from tfaudit.runs.applying import apply, not_started
-    from tfaudit.runs.deciding import said, say_denied
     from tfaudit.runs.intents import write_intent, write_outcome
     from tfaudit.runs.liveness import Mark
 
@@ -433,8 +271,6 @@ def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View, verd
         held_lock = run.invocation.plan_file is None and run.invocation.lock
         recovery.close_interrupted(run, stage.relay, recorder, held_lock=held_lock)
         if verdict is not None:
-            from tfaudit.runs import gating
-
             gating.carry(verdict)
         run.world.step("intent")
         intent = write_intent(stage, recorder, planned, verdict)
@@ -442,25 +278,25 @@ def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View, verd
         run.world.step("confirm")
         lost, problem = _confirmed(stage, recorder, verdict)
         run.world.step("apply")
-        is_stopped = lost is not None or problem is not None or _is_interrupted(stage)
+        is_stopped = lost is not None or problem is not None or showing.is_interrupted(stage)
         applied = not_started(stage, planned, intent) if is_stopped else apply(stage, planned, intent, view)
         run.world.step("outcome")
-        approved = verdict.approved if verdict is not None and not is_stopped else None
+        erasure = gating.erasure(run, verdict) if verdict is not None and not is_stopped else None
         try:
-            write_outcome(stage, recorder, planned, intent, applied, lost=lost, erased=approved)
+            write_outcome(stage, recorder, planned, intent, applied, lost=lost, erasure=erasure)
         except TfauditError as error:
             run.world.say(f"what came of this run is NOT recorded: {error}")
             return applied.ended.code or LedgerError.exit_code
         mark.done()
-    gate = said(lost.decision if lost else verdict.decision if verdict else None)
+    gate = deciding.said(lost.decision if lost else verdict.decision if verdict else None)
     summary.tell(run, recorder, summary.happened(applied.outcome.counts), applied.status, gate=gate)
     if problem is not None:
         raise problem
     if lost is not None:
-        say_denied(run, lost.decision.reasons)
+        deciding.say_denied(run, lost.decision.reasons)
         return DeniedError.exit_code
-    if approved is not None:
-        _forget_key(run, verdict, approved)
+    if erasure is not None:
+        gating.erase(run, erasure)
     return applied.ended.code or (LedgerError.exit_code if recorder.spooled is not None else 0)
 
 

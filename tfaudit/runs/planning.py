@@ -16,8 +16,8 @@ from tfaudit.engine.human import import_label
 from tfaudit.engine.process import Ended
 from tfaudit.engine.regular import NotAFileError, open_regular
 from tfaudit.engine.scratch import Scratch
+from tfaudit.engine.stored import Backend
 from tfaudit.engine.variables import Variables
-from tfaudit.engine.workdir import Backend
 from tfaudit.errors import InputError, TfauditError
 from tfaudit.plan.names import NameRules
 from tfaudit.plan.parse import MAX_SIZE, Plan, read_plan
@@ -109,6 +109,26 @@ def load(path: Path, scratch: Scratch) -> None:
     except OSError as error:
         raise InputError(f"the plan file {path} can't be read: {error.strerror}") from error
     scratch.seal()
+
+
+def load_given(stage: Stage, path: Path) -> None:
+    """Take the plan file to apply into the stage's scratch: whatever becomes of the file then matters no more."""
+    if stage.run.sealed:
+        from tfaudit.runs import sealing
+
+        sealing.unseal(path, stage.scratch, sealing.identities(stage.run.world.environ, stage.run.world.cwd))
+    else:
+        load(path, stage.scratch)
+
+
+def not_a_plan(path: Path) -> InputError:
+    """Return the error that says that ``path`` is none."""
+    from tfaudit.runs import sealing
+
+    hint = (
+        "it is sealed: tfaudit --sealed apply FILE" if sealing.is_sealed(path) else "give the path that plan -out wrote"
+    )
+    return InputError(f"{path} is not a plan file", hint=hint)
 
 
 def look_into(stage: Stage, known: Redactor) -> Planned:

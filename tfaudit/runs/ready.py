@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -12,8 +12,11 @@ from tfaudit.errors import TfauditError
 
 if TYPE_CHECKING:
     from tfaudit.identity.actor import Actor
+    from tfaudit.identity.delegation import Checker
+    from tfaudit.identity.gather import Gathered, Kept
     from tfaudit.identity.git import Repository
     from tfaudit.ledger.log import Ledger
+    from tfaudit.runs.gating import Gate
     from tfaudit.runs.run import Run
 
 T = TypeVar("T")
@@ -32,16 +35,27 @@ class Ready:
     engine_digest: str | None
     sent: int
     """How many records of earlier runs were sent from the spool."""
+    gate: Gate | None = None
+    """The gate in force for the stack; None: the run is recorded only."""
+    kept: Kept | None = None
+    """The token that proves the actor, where it is good for this run alone."""
 
 
 class Background(Generic[T]):
-    """A function that runs on a thread of its own; :meth:`result` waits for it and raises what it raised."""
+    """A function that runs on a thread of its own from :meth:`start` on; :meth:`result` raises what it raised.
+
+    To be used by one thread.
+    """
 
     def __init__(self, function: Callable[[], T]) -> None:
         self._function = function
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="ready", daemon=True)
-        self._thread.start()
+
+    def start(self) -> None:
+        """Start the thread if that hasn't been done yet."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def _run(self) -> None:
         try:
@@ -50,7 +64,8 @@ class Background(Generic[T]):
             self._error = error
 
     def result(self) -> T:
-        """Return what the function returned."""
+        """Wait for the function and return what it returned."""
+        self.start()
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -68,8 +83,7 @@ def preload() -> None:
 def get_ready(run: Run) -> Ready:
     """Return what the records need; raises :class:`LedgerError` or :class:`ConfigError` when there can be no record."""
     from tfaudit.engine import brand
-    from tfaudit.identity import environment, git, machine
-    from tfaudit.identity.actor import combine
+    from tfaudit.identity import git
     from tfaudit.runs.ledgers import open_ledger
     from tfaudit.runs.stack import stack_name
 
@@ -81,20 +95,82 @@ def get_ready(run: Run) -> Ready:
         below_root=_below(run.workdir.root, run.config.root),
         workspace=run.workdir.workspace,
     )
-    evidence = [environment.recognise(environ), machine.operating_system_user()]
-    if repository is not None:
-        evidence.append(repository.evidence())
     ledger = open_ledger(run.config, run.world)
     sent = _drain(run, ledger)
+    state_key = _state_key(run, repository, stack, ledger.genesis.nonce)
+    gate = _gate(run, ledger, stack, state_key)
+    # Under a gate the actor is asked for again, for the very change.
+    known = identify(run, ledger, repository, gate, stack)
     return Ready(
         ledger=ledger,
         stack=stack,
-        actor=combine(each for each in evidence if each is not None),
+        actor=known.actor,
+        kept=known.kept,
         repository=repository,
-        state_key=_state_key(run, repository, stack, ledger.genesis.nonce),
+        state_key=state_key,
         engine_digest=brand.digest(run.engine, cache=brand.default_cache(environ)),
         sent=sent,
+        gate=gate,
     )
+
+
+def _gate(run: Run, ledger: Ledger, stack: str, state_key: str | None) -> Gate | None:
+    from tfaudit.engine.argv import Role
+    from tfaudit.runs import gating
+
+    asks = run.invocation.role is Role.PLAN or run.invocation.command in gating.GATED
+    return gating.prepare(run, ledger, stack, state_key) if asks else None
+
+
+def identify(
+    run: Run,
+    ledger: Ledger,
+    repository: Repository | None,
+    gate: Gate | None,
+    stack: str,
+    *,
+    deep: bool = False,
+    change_digest: str | None = None,
+) -> Gathered:
+    """Return who acts; a platform's token is bound to the run and, where it is given, to the change.
+
+    Under a gate everything that can be asked is asked, once, with ``deep``. What could not be checked is said: the
+    record then claims what it can't prove.
+    """
+    from tfaudit.engine import brand
+    from tfaudit.identity.gather import gather
+
+    settings = run.config.identity if gate is None else gate.identity
+    if gate is not None and not deep:
+        settings = replace(settings, issuers=(), audience=None, jwks=None)
+    cache = brand.default_cache(run.world.environ)
+    found = gather(
+        run.world.environ,
+        run.workdir.root,
+        settings,
+        run.config.identities if gate is None else gate.rules.identities,
+        origin=ledger.origin,
+        run_id=run.run_id,
+        change_digest=change_digest,
+        cache=cache.parent if cache else None,
+        clock=run.world.clock,
+        deep=deep,
+        repository=repository,
+        delegations=_delegations(run, gate, stack),
+    )
+    for problem in found.problems:
+        run.world.say(f"not proven: {problem}")
+    return found
+
+
+def _delegations(run: Run, gate: Gate | None, stack: str) -> Checker | None:
+    """Return what checks a person's signed word that an agent acts for them; without a gate there are no approvers."""
+    if gate is None or "TFAUDIT_DELEGATION" not in run.world.environ:
+        return None
+    from tfaudit.ledger import ids
+    from tfaudit.runs.delegations import StackChecker
+
+    return StackChecker(approvers=gate.rules.approvers or (), stack=stack, now=ids.milliseconds(run.world.clock()))
 
 
 def _drain(run: Run, ledger: Ledger) -> int:

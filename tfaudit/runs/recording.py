@@ -66,11 +66,13 @@ class Recorder:
         plan_sha256: str | None = None,
         on_failure: OnFailure = "raise",
         disclosed: Mapping[str, str] | None = None,
+        committed: Callable[[Draft], Mapping[str, object]] | None = None,
     ) -> str:
         """Append one record and return its id.
 
         ``own`` are the predicate's keys of this kind, ``fill`` gives the event lines for the draft, ``seen`` is told
-        each line with its event id, ``disclosed`` are further texts that stand in the statement as commitments only.
+        each line with its event id, ``disclosed`` are further texts that stand in the statement as commitments only,
+        ``committed`` gives further keys, with the draft to commit to what lies beneath them.
         Raises :class:`LedgerError` when the record could not be made durable anywhere; with ``on_failure="spool"``
         the local spool counts.
         """
@@ -83,6 +85,8 @@ class Recorder:
             predicate = {**self._shared(draft), **own}
             for name, text in (disclosed or {}).items():
                 predicate[name] = draft.disclose(f"/{name}", self._own_words(text))
+            if committed is not None:
+                predicate |= committed(draft)
             subjects = [("plan", plan_sha256)] if plan_sha256 else []
             try:
                 receipt = ledger.append(draft, predicate, subjects=subjects, spool=on_failure == "spool")
@@ -107,6 +111,9 @@ class Recorder:
             "tfaudit": facts.tool(),
             "actor": draft.disclose("/actor", commitment.json_text(ready.actor.to_json())),
         }
+        if ready.kept is not None:
+            # Useless for anything but this run: with the issuer's keys of the time it can be checked for years.
+            predicate["token"] = draft.disclose("/token", commitment.json_text(ready.kept.to_json()))
         providers = facts.providers(run.workdir.root / ".terraform.lock.hcl")
         if providers is not None:
             predicate["providers"] = providers

@@ -34,8 +34,8 @@ def happened(counts: Mapping[str, int]) -> str:
     return ", ".join(parts) or "no changes"
 
 
-def tell(run: Run, recorder: Recorder, what: str, status: str) -> None:
-    """Say the run's one line; with ``-v`` also each record's place."""
+def tell(run: Run, recorder: Recorder, what: str, status: str, *, gate: str = "not gated") -> None:
+    """Say the run's one line, with what the ``gate`` said; with ``-v`` also each record's place."""
     line = f"run {run.run_id} {status}: {what}"
     if recorder.spooled is not None:
         run.world.say(f"{line}; NOT in the ledger yet: {recorder.spooled}; tfaudit recover sends it")
@@ -44,7 +44,7 @@ def tell(run: Run, recorder: Recorder, what: str, status: str) -> None:
         return
     last = recorder.receipts[-1]
     where = f"recorded in {run.config.ledger}" if last.position is not None else f"staged in {run.config.ledger}"
-    run.world.say(f"{line}; not gated; {where}; origin {last.origin} size {last.size} root {last.root}")
+    run.world.say(f"{line}; {gate}; {where}; origin {last.origin} size {last.size} root {last.root}")
     if run.verbose:
         for receipt in recorder.receipts:
             run.world.say(f"record {receipt.record_id} at {receipt.key}")
