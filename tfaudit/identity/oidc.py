@@ -110,10 +110,10 @@ def verify_kept(token: str, keys: bytes, at: datetime, *, audience: str | None =
     ``audience``: the one it must be bound to; None takes any that binds it to some run. Whether the keys are the
     issuer's is for the reader to ask the issuer. Raises :class:`VerificationError`.
     """
-    said = _parse(token).claims.get("aud")
     wanted = audience
-    if wanted is None and isinstance(said, str) and said.startswith("tfaudit:"):
-        wanted = said
+    match _parse(token).claims.get("aud"):
+        case str(said) | [str(said)] if audience is None and said.startswith("tfaudit:"):
+            wanted = said
     verified = verify(
         token,
         is_believed=lambda _issuer: True,
@@ -204,9 +204,9 @@ def _check_signature(token: _Token, key: Mapping[str, Any]) -> None:
     # RFC 9864 gives EdDSA another name; issuers use the old one.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     try:
-        imported = JWKRegistry.import_key(public, kind)
         if kind == "RSA" and _size(public.get("n")) < _MIN_RSA_BYTES:
             _refuse("it is signed with an RSA key of less than 2,048 bits")
+        imported = JWKRegistry.import_key(public, kind)
         registry = jws.JWSRegistry(algorithms=[token.algorithm], strict_check_header=False)
         registry.max_payload_length = MAX_TOKEN
         registry.max_header_length = MAX_TOKEN
