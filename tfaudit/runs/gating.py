@@ -447,13 +447,13 @@ def _subject(
 
 def _fetched(run: Run, ready: Ready, gate: Gate, request: Request) -> Fetched:
     """Return what the platforms know of approvals, where the gate takes their word."""
-    from tfaudit.runs.reviews import fetch
+    from tfaudit.runs.reviews import fetch, is_clean
 
     fetched = fetch(
         run.world.environ,
         gate.rules.evidence,
         request.subject,
-        clean=ready.repository is not None and ready.repository.dirty is False,
+        clean=bool(gate.rules.evidence) and is_clean(ready.repository, run.world.environ),
         now=_now(run),
         issuers=gate.identity.issuers,
     )
