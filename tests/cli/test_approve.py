@@ -16,6 +16,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "unit" / "runs"))
 
 from gatedplan import REQUEST, STACK, Place, as_json, rules, run
 from opensshkit import KINDS, a_key, needs_openssh, public, public_text
+from votekit import WORD, plain
 
 from tfaudit import canonical, schema
 from tfaudit.gate import document
@@ -223,7 +224,7 @@ def test_approving_ones_own_plan_is_warned_of(place, capfd):
     code, found = as_json(capfd, "approve", "change.plan", *key_of(a_key()))
     assert (code, len(found["warnings"])) == (0, 1)
     _, _, err = run(capfd, "approve", "change.plan", *key_of(a_key()))
-    assert "warning: you asked for this yourself" in err
+    assert "warning: you had a part in this yourself" in err
 
 
 def test_break_glass_is_a_word_of_its_own(place, capfd):
@@ -248,6 +249,18 @@ def test_a_break_glass_run_is_reviewed(place, capfd):
     assert out.startswith("reviewed as bob")
     assert (vote.intent, record.refers) == (record_id, place.reader().find(record_id).line.leaf.hex())
     assert run(capfd, "approve", "--review", "--break-glass", record_id, *key_of(a_key()))[0] == 64
+
+
+def test_who_broke_the_glass_is_no_reviewer(place, capfd):
+    """Whose word the run went ahead on is shown, and warned."""
+    word = document.vote_of(plain(replace(WORD, kind="break-glass", approver="bob")), at=0, position=0)
+    record_id = place.planned(kind="intent", votes=(word,))
+    code, _, err = run(capfd, "approve", "--review", record_id, *key_of(a_key(name="two")))
+    assert code == 0
+    assert "word by    bob (break-glass)" in err
+    assert "warning: you had a part in this yourself" in err
+    _, _, err = run(capfd, "approve", "--review", record_id, *key_of(a_key()))
+    assert "warning" not in err
 
 
 def test_without_a_terminal_yes_is_needed(place):

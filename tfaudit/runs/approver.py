@@ -13,7 +13,7 @@ from tfaudit.signing import sshkeys
 
 if TYPE_CHECKING:
     from tfaudit.config import Config
-    from tfaudit.gate.model import Request, Rules, VoteKind
+    from tfaudit.gate.model import Rules, VoteKind
     from tfaudit.ledger.reader import Reader
     from tfaudit.signing.sshkeys import SshKey
 
@@ -114,8 +114,13 @@ def _unlisted(key: SshKey, rules: Rules, at: int, where: str) -> ConfigError:
     )
 
 
-def warnings(request: Request, rules: Rules | None, name: str, key: SshKey, *, kind: VoteKind) -> tuple[str, ...]:
-    """Return what the gate will hold against this person's word, one line each: they may want to know before."""
+def warnings(
+    involved: frozenset[str], rules: Rules | None, name: str, key: SshKey, *, kind: VoteKind
+) -> tuple[str, ...]:
+    """Return what the gate will hold against this person's word, one line each: they may want to know before.
+
+    ``involved`` are the names of those who may not judge it.
+    """
     from tfaudit.gate.persons import principal_name
     from tfaudit.identity.people import People
 
@@ -124,8 +129,8 @@ def warnings(request: Request, rules: Rules | None, name: str, key: SshKey, *, k
     people = People(rules.identities)
     mine = people.persons([principal_name(name), f"ssh:{key.fingerprint}"])
     found: list[str] = []
-    if mine & people.persons(request.identities) and (kind == "review" or not rules.allow_self_approval):
-        found.append("you asked for this yourself, or wrote the change: the gate will not count your word")
+    if mine & people.persons(involved) and (kind == "review" or not rules.allow_self_approval):
+        found.append("you had a part in this yourself: the gate will not count your word")
     if rules.require_touch and not key.on_token:
         found.append("only keys on a FIDO2 token count here, and this is none")
     if kind == "break-glass":

@@ -11,6 +11,7 @@ import msgspec
 from tfaudit.errors import InputError
 from tfaudit.gate import shown
 from tfaudit.gate.breakglass import OVERRIDDEN
+from tfaudit.gate.persons import principal_name
 from tfaudit.ledger import disclosed
 from tfaudit.runs import gating, planrecord
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tfaudit.export.entries import Row
     from tfaudit.export.view import View
     from tfaudit.gate.basis import Basis
-    from tfaudit.gate.model import Request, Subject, VoteKind
+    from tfaudit.gate.model import Request, Subject, Vote, VoteKind
     from tfaudit.gate.shown import Attribute, Change
     from tfaudit.ledger.record import Record
 
@@ -43,8 +44,8 @@ class Asked:
     run_id: str | None
     subject: Subject
     basis: Basis
-    request: Request
-    """The basis' own, for who asks."""
+    involved: frozenset[str]
+    """Every name of who asked, and of whoever broke the glass where that is reviewed: none of them may judge it."""
     text: str
     """What the person is shown."""
 
@@ -70,7 +71,8 @@ def about(view: View, name: str, kind: VoteKind, *, cwd: Path) -> Asked:
             f"plan {record.record_id} can't be approved any more: its change key is gone",
             hint="was it applied already? plan again",
         )
-    heading = shown.Heading(question=_QUESTIONS[kind], facts=tuple(_facts(view, row, source, record, request)))
+    words = _words(record, found) if kind == "review" else ()
+    heading = shown.Heading(question=_QUESTIONS[kind], facts=tuple(_facts(view, row, source, record, request, words)))
     text = shown.render(heading, map(_change, _events(view, row)), found.evaluations or ())
     return Asked(
         kind=kind,
@@ -78,17 +80,25 @@ def about(view: View, name: str, kind: VoteKind, *, cwd: Path) -> Asked:
         run_id=row.run_id,
         subject=subject,
         basis=found,
-        request=request,
+        involved=request.identities.union(*({principal_name(one.approver), f"ssh:{one.key}"} for one in words)),
         text=text,
     )
 
 
-def _facts(view: View, row: Row, source: Source, record: Record, request: Request) -> Iterator[tuple[str, str]]:
+def _words(record: Record, found: Basis) -> tuple[Vote, ...]:
+    """Return the words on which the run went ahead."""
+    named = _table(record.predicate, "decision").get("approvals") or ()
+    return tuple(vote for vote in found.votes or () if vote.id in named)
+
+
+def _facts(
+    view: View, row: Row, source: Source, record: Record, request: Request, words: tuple[Vote, ...]
+) -> Iterator[tuple[str, str]]:
     """Yield what is to be known before the changes."""
     predicate, subject = record.predicate, request.subject
     command = _table(predicate, "command")
-    words = [command.get("name"), *command.get("options", ()), *command.get("arguments", ())]
-    yield "command", " ".join(str(word) for word in words if word)
+    line = [command.get("name"), *command.get("options", ()), *command.get("arguments", ())]
+    yield "command", " ".join(str(word) for word in line if word)
     yield "stack", f"{subject.stack}, workspace {predicate.get('workspace', 'default')}"
     actor = _disclosed(source, record, "/actor")
     yield "asked by", _who(actor)
@@ -106,7 +116,7 @@ def _facts(view: View, row: Row, source: Source, record: Record, request: Reques
     engine = _table(predicate, "engine")
     yield "engine", f"{engine.get('brand', '')} {engine.get('version', '')}".strip()
     yield "plan file", f"sha256:{subject.plan_sha256}"
-    yield "planned", str(predicate.get("time"))
+    yield "recorded", str(predicate.get("time"))
     yield "run", f"{row.run_id or ''}, record {record.record_id}".lstrip(", ")
     yield "ledger", subject.origin
     decision = _table(predicate, "decision")
@@ -114,6 +124,8 @@ def _facts(view: View, row: Row, source: Source, record: Record, request: Reques
     codes = [str(code) for code in decision.get("reasons", ()) if code == "freeze" or code not in OVERRIDDEN]
     yield "gate", f"{decision.get('required', 0)} must approve" + (f"; denied for {', '.join(codes)}" if codes else "")
     if record.kind == "intent":
+        yield "word by", ", ".join(f"{one.approver} ({one.kind})" for one in words)
+        yield "review by", str(decision.get("review_by") or "")
         closing = view.index.closing(record.record_id)
         status = msgspec.json.decode(closing.entry)["status"] if closing is not None else None
         yield "outcome", str(status or "not known yet")

@@ -68,7 +68,7 @@ def prepare(
         key=person,
         approver=name,
         lasts=_lasts(kind, rules, lasts),
-        warnings=approver.warnings(question.request, rules, name, person.key, kind=kind),
+        warnings=approver.warnings(question.involved, rules, name, person.key, kind=kind),
     )
 
 

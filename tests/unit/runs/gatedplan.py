@@ -136,6 +136,7 @@ class Place:
         key=b"k" * 32,
         disclosed=True,
         broken=True,
+        votes=(),
         ledger=None,
         **subject,
     ):
@@ -185,20 +186,20 @@ class Place:
             }
             if gated:
                 predicate |= self._decided(
-                    draft, kind, replace(request, subject=found), recorded, digest, key, disclosed
+                    draft, kind, replace(request, subject=found), recorded, digest, key, disclosed, votes
                 )
                 if kind == "intent" and broken:
                     predicate["decision"] |= {"break_glass": True}
             ledger.append(draft, {**predicate, **(said or {})}, subjects=[("plan", sha256)])
             return draft.record_id
 
-    def _decided(self, draft, kind, request, recorded, digest, key, disclosed):
+    def _decided(self, draft, kind, request, recorded, digest, key, disclosed, votes):
         text = basis.encode(
             decided=0,
             request=request,
             rules=recorded,
             evaluations=[Evaluation(engine="cel", version="1", digest="0" * 64, rules=1, findings=(FINDING,))],
-            votes=(),
+            votes=votes,
             decision=Decision(allowed=False, reasons=(NO_APPROVAL,), required=1),
         )
         found = {
@@ -206,6 +207,7 @@ class Place:
                 "decision": "deny" if kind == "plan" else "allow",
                 "reasons": ["no-approval"] if kind == "plan" else [],
                 "required": 1,
+                "approvals": [vote.id for vote in votes],
                 "basis": draft.disclose("/decision/basis", text) if disclosed else {"digest": "0" * 64},
             }
         }

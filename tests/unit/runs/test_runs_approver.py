@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -119,9 +118,9 @@ class TestPrincipal:
             assert approver.principal(public(a_key()), found, wanted="me", at=NOW, where=WHERE) == "me"
 
 
-def told(*, name="alice@example.com", kind="approval", request=REQUEST, **more):
+def told(*, name="alice@example.com", kind="approval", **more):
     """Return the warnings."""
-    return approver.warnings(request, rules("", **more), name, public(a_key()), kind=kind)
+    return approver.warnings(REQUEST.identities, rules("", **more), name, public(a_key()), kind=kind)
 
 
 @needs_openssh
@@ -142,14 +141,14 @@ class TestWarnings:
     )
     def test_ones_own_plan_is_told(self, more):
         """By one's own name, or one that [identities] joins with who asked."""
-        assert "asked for this yourself" in told(**more)[0]
+        assert "had a part in this" in told(**more)[0]
         assert told(**more, allow_self_approval=True) == ()
         assert told(**more, kind="rejection") == ()
 
     def test_ones_key_is_ones_own(self):
         """The key itself may be named as somebody's."""
         identities = {"d": (f"ssh:{public(a_key()).fingerprint}", "github:dora")}
-        assert "asked for this yourself" in told(identities=identities)[0]
+        assert "had a part in this" in told(identities=identities)[0]
 
     def test_a_review_of_ones_own_run_never_counts(self):
         """Whatever allow_self_approval says."""
@@ -170,5 +169,5 @@ class TestWarnings:
 
     def test_without_rules_there_is_nothing_to_say(self):
         """Nobody configured anything."""
-        request = replace(REQUEST, identities=frozenset({"email:alice@example.com"}))
-        assert approver.warnings(request, None, "alice@example.com", public(a_key()), kind="approval") == ()
+        involved = frozenset({"email:alice@example.com"})
+        assert approver.warnings(involved, None, "alice@example.com", public(a_key()), kind="approval") == ()
