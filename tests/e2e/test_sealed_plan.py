@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gatekit
 import pytest
 import support
 
@@ -116,3 +117,18 @@ def test_the_file_goes_where_the_engine_would_write_it(sealing: support.Project)
     sealing.environment["TFAUDIT_SEAL_KEY"] = "seal.key"
     applied = sealing.tfaudit("--sealed", "-chdir=sub", "apply", "-no-color", "next.tfplan")
     assert "1 added" in applied.stdout
+
+
+def test_a_sealed_plan_under_a_gate(project: support.Project, tmp_path: Path) -> None:
+    """The run is approved by its id, without the key, and that very file is applied, with bind = "planfile" too."""
+    alice = gatekit.person(tmp_path / "keys", "alice")
+    gated = gatekit.set_up(project, alice, gate='approvals = 1\nbind = "planfile"')
+    gated.environment["TFAUDIT_SEAL_TO"] = gated.tfaudit("keys", "seal", "--out", "seal.key").stdout.strip()
+    gated.environment["TFAUDIT_SEAL_KEY"] = "seal.key"
+    gated.tfaudit("--seal", "plan", "-out=next.tfplan")
+    run = gatekit.last_run(gated)
+    assert gatekit.codes(gated.tfaudit("--sealed", "apply", "next.tfplan", code=77)) == {"no-approval"}
+    gatekit.approve(gated, alice, run)
+    assert "approved by 1" in gated.tfaudit("--sealed", "apply", "next.tfplan").stderr
+    assert gatekit.deployed(gated) == "small"
+    assert gatekit.findings(gated) == []
