@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import msgspec
+
 from tfaudit.errors import InputError, VerificationError
 from tfaudit.gate import basis
 from tfaudit.ledger import disclosed
@@ -83,7 +85,7 @@ def _row(view: View, name: str, kind: str, cwd: Path) -> Row:
 
 
 def _of_file(view: View, path: Path) -> Row:
-    """Return the newest plan record of this very file."""
+    """Return the record of the run that planned this very file, else the newest plan record of it."""
     found = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -91,8 +93,9 @@ def _of_file(view: View, path: Path) -> Row:
                 found.update(chunk)
     except OSError as error:
         raise InputError(f"the plan file {path} can't be read: {error.strerror}") from error
-    rows = view.index.rows("plan_digest = ? AND kind = 'plan'", (found.hexdigest(),), newest_first=True)
-    row = next(iter(rows), None)
+    rows = list(view.index.rows("plan_digest = ? AND kind = 'plan'", (found.hexdigest(),), newest_first=True))
+    # An apply that was denied records the plan once more: who planned it, and why, stands in the plan's own record.
+    row = next((row for row in rows if msgspec.json.decode(row.entry)["command"] == "plan"), rows[0] if rows else None)
     if row is None:
         raise InputError(
             f"the ledger has no record of the plan file {path}",

@@ -137,15 +137,17 @@ class Place:
         disclosed=True,
         broken=True,
         votes=(),
+        again=False,
         ledger=None,
         **subject,
     ):
         """Append a plan's record (or an intent's) and return its id; it is one of a run of its own.
 
-        ``subject`` changes what the gate was told, ``said`` what the record itself says.
+        ``subject`` changes what the gate was told, ``said`` what the record itself says; ``again`` is of the same file.
         """
         ledger = ledger or ledgers.open_ledger(self.config, self.world)
-        self.file.write_bytes(os.urandom(64))
+        if not again:
+            self.file.write_bytes(os.urandom(64))
         sha256 = hashlib.sha256(self.file.read_bytes()).hexdigest()
         digest = "c" * 64
         found = replace(

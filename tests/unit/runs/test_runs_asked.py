@@ -43,6 +43,14 @@ def test_a_plan_file_is_found_by_its_bytes(place):
     assert found.subject.plan_record == wanted
 
 
+def test_who_planned_the_file_is_asked_about(place):
+    """An apply of it that was denied leaves a record of its own, without the planner's reason: not that one is meant."""
+    wanted = place.planned()
+    denied = place.planned(again=True, said={"command": {"name": "apply", "options": []}})
+    assert about(place, "change.plan").record_id == wanted
+    assert about(place, denied).record_id == denied
+
+
 def test_a_run_is_found_by_the_start_of_its_id(place):
     """Run and record id both lead to the run's plan record."""
     wanted = place.planned()
