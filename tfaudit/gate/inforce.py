@@ -6,70 +6,54 @@ break the glass. The repository does not even narrow that: taking somebody off i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.config.gating import GateSettings
 from tfaudit.errors import ConfigError
-from tfaudit.gate import allowed_signers, comparing, least
-from tfaudit.gate.bundle import whole
-from tfaudit.gate.comparing import Change
+from tfaudit.gate import allowed_signers, comparing, least, loosening
+from tfaudit.gate.loosening import floors, named, refuse
 from tfaudit.gate.model import Rules
 
 if TYPE_CHECKING:
     from tfaudit.config import Config
     from tfaudit.config.gating import BreakGlass, GateRule, IdentitySettings
-    from tfaudit.gate.bundle import Bundle, Pinned
+    from tfaudit.gate.bundle import Pinned
+    from tfaudit.gate.comparing import Change
+    from tfaudit.gate.loosening import Floor
     from tfaudit.gate.model import ApproverKey
 
 _NOTHING: Final = GateSettings(approvals=0)
-_HINT: Final = "a repository may only tighten what is pinned; ask whoever keeps that to change it"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Floor:
-    """One place that the repository can't loosen."""
-
-    name: str
-    gate: GateSettings
-    """Of this stack."""
-    approvers: tuple[ApproverKey, ...] | None
-    identities: Mapping[str, tuple[str, ...]] | None
-    """None: it says nothing of them."""
-
-    @property
-    def names_groups(self) -> bool:
-        """Whether the repository's groups are none of its."""
-        return self.approvers is not None or bool(self.gate.groups)
 
 
 def rules_for(config: Config, pinned: Pinned | None, stack: str, *, known_as: tuple[str, ...] = ()) -> Rules | None:
     """Return the gate in force for a stack; None where nothing is configured that could hold a change back.
 
     The stack's name may come from the repository: ``known_as`` are further ones under which the ledger knows its state,
-    and whatever is pinned for any of them holds. Raises :class:`ConfigError`, its message starting with ``gate-changed``, where the repository asks for less than the
-    bundle or the machine's file, and for an approvers file that is not understood.
+    and whatever is pinned for any of them holds. Raises :class:`ConfigError`, its message starting with
+    ``gate-changed``, where the repository asks for less than the bundle or the machine's file, and for an approvers
+    file that is not understood.
     """
-    floors = _floors(config, pinned, stack, *known_as)
+    places = floors(config, pinned, stack, *known_as)
     own = _own(config, stack)
     own_approvers = _own_approvers(own)
-    _refuse(_differences(floors, own, own_approvers, config, pinned))
-    gate = _merged(floors, own)
+    refuse(loosening.differences(places, own, own_approvers, config, pinned))
+    gate = _merged(places, own)
     policy = config.policy is not None or (pinned is not None and bool(pinned.bundle.policies))
     if gate is None and not policy:
         return None
     gate = gate or _NOTHING
     if not (gate.approvals or gate.rules or gate.freezes or policy):
         return None
-    groups = next((floor.gate.groups for floor in floors if floor.names_groups), own.groups if own else {})
+    groups = next((floor.gate.groups for floor in places if floor.names_groups), own.groups if own else {})
     _check_groups(gate.rules, groups)
     return _rules(
         gate,
-        approvers=next((floor.approvers for floor in floors if floor.approvers is not None), own_approvers),
+        approvers=next((floor.approvers for floor in places if floor.approvers is not None), own_approvers),
         groups=groups,
-        identities=next((floor.identities for floor in floors if floor.identities is not None), config.identities),
-        break_glass=floors[0].gate.break_glass if pinned is not None else None,
+        identities=next((floor.identities for floor in places if floor.identities is not None), config.identities),
+        break_glass=places[0].gate.break_glass if pinned is not None else None,
         pinned=None if pinned is None else pinned.record_id,
     )
 
@@ -80,7 +64,7 @@ def differences(config: Config, pinned: Pinned | None, stack: str) -> tuple[Chan
     Raises :class:`ConfigError` for an approvers file that is not understood.
     """
     own = _own(config, stack)
-    found = _differences(_floors(config, pinned, stack), own, _own_approvers(own), config, pinned)
+    found = loosening.differences(floors(config, pinned, stack), own, _own_approvers(own), config, pinned)
     return tuple(change for _, change in found)
 
 
@@ -91,7 +75,7 @@ def gate_rules_for(
 
     Loosening is for :func:`rules_for` to refuse.
     """
-    gate = _merged(_floors(config, pinned, stack, *known_as), _own(config, stack))
+    gate = _merged(floors(config, pinned, stack, *known_as), _own(config, stack))
     return () if gate is None else gate.rules
 
 
@@ -103,7 +87,7 @@ def identity_for(config: Config, pinned: Pinned | None) -> IdentitySettings:
     if pinned is None:
         return config.identity
     said = comparing.identity(pinned.bundle.identity, config.identity, whole=False)
-    _refuse((_named(pinned), change) for change in said)
+    refuse((named(pinned), change) for change in said)
     return replace(pinned.bundle.identity, issuers=config.identity.issuers or pinned.bundle.identity.issuers)
 
 
@@ -154,34 +138,8 @@ def looser(rules: Rules, than: Rules) -> tuple[str, ...]:
     return tuple(key for key, less in found.items() if less)
 
 
-def _floors(config: Config, pinned: Pinned | None, *stacks: str) -> tuple[_Floor, ...]:
-    """Return what the repository can't loosen, the strongest first, for all of these names of one stack."""
-    found = []
-    if pinned is not None:
-        bundle = pinned.bundle
-        found.append(
-            _Floor(
-                name=_named(pinned),
-                gate=least.for_stacks(bundle.gate, stacks),
-                approvers=bundle.keys(),
-                identities=bundle.identities if bundle.identities or bundle.approvers is not None else None,
-            )
-        )
-    if config.floor is not None:
-        found.append(
-            _Floor(
-                name="the machine's own configuration",
-                gate=least.for_stacks(whole(config.floor), stacks),
-                approvers=allowed_signers.read(config.floor.approvers) if config.floor.approvers else None,
-                # Where the machine's file has a gate, config.load lets nobody else join names.
-                identities=None,
-            )
-        )
-    return tuple(found)
-
-
-def _merged(floors: tuple[_Floor, ...], own: GateSettings | None) -> GateSettings | None:
-    gates = [*(floor.gate for floor in floors), *([own] if own is not None else [])]
+def _merged(places: tuple[Floor, ...], own: GateSettings | None) -> GateSettings | None:
+    gates = [*(floor.gate for floor in places), *([own] if own is not None else [])]
     if not gates:
         return None
     first, *others = gates
@@ -196,72 +154,6 @@ def _own(config: Config, stack: str) -> GateSettings | None:
 
 def _own_approvers(own: GateSettings | None) -> tuple[ApproverKey, ...] | None:
     return None if own is None or own.approvers is None else allowed_signers.read(own.approvers)
-
-
-def _differences(
-    floors: Iterable[_Floor],
-    own: GateSettings | None,
-    approvers: tuple[ApproverKey, ...] | None,
-    config: Config,
-    pinned: Pinned | None,
-) -> Iterator[tuple[str, Change]]:
-    """Yield each difference with the name of the place that it is from."""
-    for floor in floors:
-        for change in _loosened(floor, own, approvers, config.identities):
-            yield floor.name, change
-    if pinned is not None:
-        for change in _loosened_otherwise(pinned.bundle, config):
-            yield _named(pinned), change
-
-
-def _loosened(
-    floor: _Floor,
-    own: GateSettings | None,
-    approvers: tuple[ApproverKey, ...] | None,
-    identities: Mapping[str, tuple[str, ...]],
-) -> Iterator[Change]:
-    """Yield in what the repository differs from a place that it can only tighten."""
-    if own is not None:
-        yield from comparing.scalars(floor.gate, own)
-        yield from comparing.rules(floor.gate.rules, own.rules, whole=False)
-        yield from comparing.freezes(floor.gate.freezes, own.freezes, whole=False)
-        if "evidence" not in own.absent:
-            yield from comparing.evidence(floor.gate.evidence, own.evidence)
-        if own.break_glass is not None:
-            yield from comparing.break_glass(floor.gate.break_glass, own.break_glass)
-        if floor.approvers is not None:
-            yield from comparing.approvers(floor.approvers, approvers or (), whole=False)
-        if floor.names_groups:
-            yield from comparing.groups(floor.gate.groups, own.groups, whole=False)
-    if floor.identities is not None and identities:
-        # Joining other names could make one person's word another's, so no difference is let pass.
-        for change in comparing.identities(floor.identities, identities):
-            yield replace(change, loosens=True)
-
-
-def _loosened_otherwise(bundle: Bundle, config: Config) -> Iterator[Change]:
-    """Yield in what else the repository differs from the bundle."""
-    if bundle.on_ledger_failure == "stop" and config.on_ledger_failure == "spool":
-        yield Change(key="on_ledger_failure", before="stop", after="spool", loosens=True)
-    yield from comparing.identity(bundle.identity, config.identity, whole=False)
-    if bundle.policies:
-        from tfaudit.policy.evaluate import policies_digest
-
-        found = policies_digest(config.policy, ())
-        if found not in bundle.policies:
-            pinned = " or ".join(f"{one[:16]}…" for one in bundle.policies)
-            yield Change(key="policy", before=pinned, after=f"{found[:16]}…", loosens=True)
-
-
-def _refuse(changes: Iterable[tuple[str, Change]]) -> None:
-    """Raise :class:`ConfigError` for the first change that loosens what is said in a place of that name."""
-    for whose, change in changes:
-        if change.loosens:
-            raise ConfigError(
-                f"gate-changed: {change.key} is {change.after or 'left out'} in the repository, and "
-                f"{change.before or 'nothing of the kind'} in {whose}",
-                hint=_HINT,
-            )
 
 
 def _check_groups(rules: Iterable[GateRule], groups: Mapping[str, tuple[str, ...]]) -> None:
@@ -306,7 +198,3 @@ def _wider(one: BreakGlass | None, than: BreakGlass | None) -> bool:
 
 def _plain(names: Mapping[str, tuple[str, ...]]) -> dict[str, frozenset[str]]:
     return {key: frozenset(members) for key, members in names.items()}
-
-
-def _named(pinned: Pinned) -> str:
-    return f"the pinned bundle (record {pinned.record_id})"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from tfaudit import __version__
 from tfaudit.errors import ConfigError, LedgerError, TfauditError
 from tfaudit.gate import bundle as bundles
-from tfaudit.gate import bundlechange
+from tfaudit.gate import bundlechange, loosening
 from tfaudit.gate.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -117,18 +117,10 @@ def bundle_of(config: Config, *, origin: str) -> Bundle:
         approvers=None if config.gate.approvers is None else _text(config.gate.approvers),
         identities=config.identities,
         identity=identity,
-        policies=_policies(config),
+        policies=() if config.policy is None else (loosening.policy_digest(config.policy),),
     )
     bundles.build(found)
     return found
-
-
-def _policies(config: Config) -> tuple[str, ...]:
-    if config.policy is None:
-        return ()
-    from tfaudit.policy.evaluate import policies_digest
-
-    return (policies_digest(config.policy, ()),)
 
 
 def _changed(keys: KeySet, proposal: Proposal) -> KeySet:

@@ -16,7 +16,7 @@ from tfaudit.config import gate as gates
 from tfaudit.config.gating import BreakGlass, Freeze, GateRule, GateSettings, IdentitySettings, StackGate
 from tfaudit.errors import ConfigError
 from tfaudit.gate import bundle as bundles
-from tfaudit.gate import inforce, least
+from tfaudit.gate import inforce, least, loosening
 from tfaudit.gate.bundle import Pinned
 
 DBA = {"dba": ("alice@example.com",), "on-call": ("bob@example.com",)}
@@ -285,6 +285,24 @@ def test_identities_of_the_bundle_are_believed(tmp_path):
         inforce.identity_for(configured(tmp_path, '[identity]\naudience = "y"\n'), held)
     loaded = configured(tmp_path, '[identity]\naudience = "y"\n')
     assert inforce.identity_for(loaded, None).audience == "y"
+
+
+def test_another_policy_than_the_pinned_one_is_refused(tmp_path):
+    """Rules that were edited, read in another way or left out are refused; who evaluates them and how long is not."""
+    (tmp_path / "policy").mkdir()
+    rule = tmp_path / "policy" / "deny.rego"
+    rule.write_text('package main\ndeny contains "no" if input.x\n')
+    loaded = configured(tmp_path, '[policy]\nrego = "policy"\n')
+    held = pinned(policies=(loosening.policy_digest(loaded.policy),))
+    assert inforce.rules_for(loaded, held, "a") is not None
+    same = configured(tmp_path, '[policy]\nrego = "policy"\ndefaults = false\ntimeout_seconds = 5\nengine = "opa"\n')
+    assert inforce.rules_for(same, held, "a") is not None
+    for text in ("", "[policy]\n", '[policy]\nrego = "policy"\ninput = "hcp"\n'):
+        with pytest.raises(ConfigError, match=r"^gate-changed: policy is "):
+            inforce.rules_for(configured(tmp_path, text), held, "a")
+    rule.write_text("package main\n")
+    with pytest.raises(ConfigError, match=r"^gate-changed: policy is "):
+        inforce.rules_for(loaded, held, "a")
 
 
 def test_differences_are_told_in_both_directions(tmp_path):
