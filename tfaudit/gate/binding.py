@@ -62,6 +62,8 @@ def unbound(vote: Vote, request: Request, rules: Rules, *, fetched: bool) -> Ite
 def _other_plan(vote: Vote, request: Request, rules: Rules, *, fetched: bool) -> str | None:
     """Return in what the plan that was voted on differs from this one; None where it is this one."""
     said, asked = vote.subject, request.subject
+    if fetched and rules.bind == "planfile":
+        return "a platform's review is of a commit, and approvals are for a plan file here"
     if fetched and (said.commit is None or said.commit != asked.commit):
         return "another commit was reviewed"
     if said.plan_record and said.plan_record == asked.plan_record and not _same_record(vote, request):

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 _GENUINE: Final = frozenset({"already-used", "self-approval", "agent-approval", "no-touch"})
 """Reasons for which an approval does not count that leave it its author's own last word on this plan."""
-_STRANGERS: Final = 3
-"""Approvals of other plans that are spoken of where there is none of this one."""
+_STRANGERS: Final = 2
+"""Approvals of other plans that are spoken of where there is none of this one: the newest."""
 
 
 def decide(
@@ -152,12 +152,15 @@ def _unknown(request: Request) -> Iterator[Reason]:
 
 
 def _refused(judged: Sequence[Judged], counted: Sequence[Vote]) -> Iterator[Reason]:
-    """Yield why votes were not counted; those for other plans only where nobody has voted on this one."""
+    """Yield why votes were not counted; those for other plans only where nobody has voted on this one.
+
+    After some weeks a stack has many old approvals, all used: what they were for is nobody's question.
+    """
     refused = [one for one in judged if one.reasons]
-    about = [one for one in refused if one.about]
-    if not about and not counted:
-        about = sorted(refused, key=lambda one: one.vote.at)[-_STRANGERS:]
-    for one in about:
+    near = [one for one in refused if one.about]
+    if not near and not counted:
+        near = sorted((one for one in refused if not one.used), key=lambda one: one.vote.at)[-_STRANGERS:]
+    for one in near:
         yield from one.reasons
 
 

@@ -26,11 +26,18 @@ class Judged:
     vote: Vote
     reasons: tuple[Reason, ...]
     """Empty where it counts."""
+    same: bool = False
+    """Whether it is about these very changes, or this very plan file, wherever they were to be made."""
 
     @property
     def about(self) -> bool:
-        """Tell whether the vote is about this plan at all."""
-        return not any(reason.code in _ELSEWHERE for reason in self.reasons)
+        """Tell whether the vote is about this plan, or was."""
+        return self.same or not any(reason.code in _ELSEWHERE for reason in self.reasons)
+
+    @property
+    def used(self) -> bool:
+        """Tell whether an earlier run has used it."""
+        return any(reason.code == "already-used" for reason in self.reasons)
 
 
 _ELSEWHERE: Final = frozenset({"other-plan", "other-stack", "other-target", "other-policy", "state-moved"})
@@ -44,12 +51,15 @@ def approval(
         # Nothing else that it says can be believed.
         message = f"the signature of the {vote.kind} by {line(vote.approver)} does not verify; have it made again"
         return Judged(vote=vote, reasons=(Reason(code="bad-signature", message=message),))
+    fetched = electorate.fetched(vote)
     return Judged(
         vote=vote,
+        same=binding.same(vote.subject.plan_sha256, request.subject.plan_sha256)
+        or binding.same_changes(vote, request, fetched=fetched) is True,
         reasons=(
             *voter(vote, electorate),
             *_in_time(vote, rules, now),
-            *binding.unbound(vote, request, rules, fetched=electorate.fetched(vote)),
+            *binding.unbound(vote, request, rules, fetched=fetched),
             *_used(vote, used),
             *_own(vote, request, rules, electorate),
             *_touch(vote, rules, electorate),

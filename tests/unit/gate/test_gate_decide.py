@@ -521,6 +521,23 @@ def test_a_fetched_review_counts_through_the_persons_names() -> None:
     assert codes(decided(review, rules=rules, evaluations=grouped)) == set()
 
 
+def test_used_votes_for_other_plans_are_not_spoken_of() -> None:
+    """After some weeks there are many; one that was for these very changes is worth a word."""
+    old = vote(BOB, id="old", subject=about(change_digest=hexes("old"), plan_record=OTHER, serial=6))
+    assert codes(decided(old, used=(old,))) == {"no-approval"}
+    again = vote(BOB, id="again", subject=about(serial=6))
+    assert codes(decided(again, used=(again,))) == {"already-used", "state-moved", "no-approval"}
+
+
+def test_a_fetched_review_is_of_no_plan_file() -> None:
+    """Where approvals are for the very file, what a platform knows of a commit is not enough."""
+    review = vote("github:583231", key="", source="github-review", subject=REQUEST.subject, position=None)
+    rules = ruled(
+        evidence=("github-review",), identities={"alice": (f"email:{ALICE}", "github:583231")}, bind="planfile"
+    )
+    assert codes(decided(review, rules=rules)) == {"other-plan", "no-approval"}
+
+
 def test_votes_for_old_plans_are_not_spoken_of_where_this_plan_has_some() -> None:
     """Only what stands between this plan and its apply is worth reading."""
     old = vote(BOB, id="old", subject=about(change_digest=hexes("old"), plan_record=PLANNED))
