@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +20,8 @@ from tfaudit.policy.ruleview import Seen
 
 MAX_HITS: Final = 50
 _MAX_OUTPUT: Final = 1 << 20
+_ERRORS: Final = 5
+"""Rules whose errors are told."""
 _PACKAGE: Final = "common-expression-language"
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -53,40 +54,32 @@ class _Answer(msgspec.Struct, forbid_unknown_fields=True):
     rules: list[_Found]
 
 
-@dataclass(frozen=True, slots=True)
-class CelRules:
-    """A set of rules, scanned for what they read."""
+def _listed(rule: Rule) -> dict[str, Any]:
+    """Return a rule as the child reads it.
 
-    rules: tuple[Rule, ...]
-
-    @property
-    def reads(self) -> celscan.Reads:
-        """What of a change has to be handed over."""
-        return celscan.reads(rule.when for rule in self.rules if rule.scope == "change")
-
-    def asked(self, limits: Limits) -> bytes:
-        """Return the first line that the child reads."""
-        listed = [
-            {"when": rule.when, "scope": _scope(rule), "names": sorted(celscan.names(rule.when))} for rule in self.rules
-        ]
-        return _encode({"rules": listed, "memory_mb": limits.memory_mb, "seconds": int(limits.seconds) + 1}) + b"\n"
-
-
-def _scope(rule: Rule) -> str:
-    """Return the scope, that of the plan too where nothing of a change is read: once says as much as a thousand times.
-
-    A plan without any change then still meets a rule about who acts.
+    One that reads nothing of a change is asked once, as of the plan: a plan without any change, too, meets a rule about
+    who acts.
     """
-    return "plan" if rule.scope == "change" and celscan.reads([rule.when]) == celscan.Reads() else rule.scope
+    read = celscan.reads([rule.when])
+    return {
+        "when": rule.when,
+        "scope": "plan" if read == celscan.Reads() else rule.scope,
+        "names": sorted(celscan.names(rule.when)),
+        "reads": [None if one is None else sorted(one) for one in (read.fields, read.members)],
+    }
 
 
 class CelChild:
-    """A child that has imported the engine while its parent did something else."""
+    """Rules on their way: the child imports the engine and compiles them while its parent does something else."""
 
-    def __init__(self, limits: Limits, command: Sequence[str] | None = None) -> None:
+    def __init__(self, rules: tuple[Rule, ...], limits: Limits, command: Sequence[str] | None = None) -> None:
         """Start it; raises :class:`ChildError`."""
-        self._limits = limits
+        self._rules = rules
+        self._reads = celscan.reads(rule.when for rule in rules if rule.scope == "change")
         self._child = Child(command or [sys.executable, "-I", "-m", "tfaudit.policy.celchild"], limits)
+        listed = [_listed(rule) for rule in rules]
+        asked = {"rules": listed, "memory_mb": limits.memory_mb, "seconds": int(limits.seconds) + 1}
+        self._child.tell(_encode(asked) + b"\n")
 
     def close(self) -> None:
         """End it; harmless where it has ended."""
@@ -97,29 +90,27 @@ class CelChild:
         """Its process id."""
         return self._child.pid
 
-    def evaluate(self, of: CelRules, seen: Seen) -> Evaluation:
-        """Return what the rules find in a plan; what goes wrong is the evaluation's error."""
-        labels: list[Mapping[str, str]] = []
+    def evaluate(self, seen: Seen) -> Evaluation:
+        """Return what the rules find in a plan; what goes wrong is the evaluation's error.
+
+        Raises :class:`InputError` for a plan that can't be read.
+        """
+        light: list[Mapping[str, Any]] = []
         try:
-            output, code = self._child.ask(_said(of, self._limits, seen, labels))
-            answer = _answer(output, code, len(of.rules), len(labels))
+            output, code = self._child.ask(_said(seen, self._reads, light))
+            answer = _answer(output, code, len(self._rules), len(light))
         except ChildError as error:
-            return failed(of.rules, f"the rules could not be evaluated: {error.message}")
-        findings = [one for rule, found in zip(of.rules, answer.rules, strict=True) for one in _of(rule, found, labels)]
-        errors = [
-            _explained(rule, found.error, labels)
-            for rule, found in zip(of.rules, answer.rules, strict=True)
-            if found.error is not None and not rule.lenient
-        ]
+            return failed(self._rules, f"the rules could not be evaluated: {error.message}")
+        judged = list(zip(self._rules, answer.rules, strict=True))
+        errors = [_explained(rule, one.error, light) for rule, one in judged if one.error and not rule.lenient]
+        more = [f"and {len(errors) - _ERRORS} rules more"] if len(errors) > _ERRORS else []
         return Evaluation(
             engine="cel",
             version=version(),
-            digest=digest(of.rules),
-            rules=len(of.rules),
-            findings=tuple(findings),
-            error="; ".join(errors[:5]) + (f"; and {len(errors) - 5} more" if len(errors) > 5 else "")
-            if errors
-            else None,
+            digest=digest(self._rules),
+            rules=len(self._rules),
+            findings=tuple(finding for rule, one in judged for finding in _findings(rule, one, light)),
+            error="; ".join([*errors[:_ERRORS], *more]) or None,
         )
 
 
@@ -138,12 +129,10 @@ def version() -> str:
         return "unknown"
 
 
-def _said(of: CelRules, limits: Limits, seen: Seen, labels: list[Mapping[str, str]]) -> Iterator[bytes]:
-    yield of.asked(limits)
+def _said(seen: Seen, reads: celscan.Reads, light: list[Mapping[str, Any]]) -> Iterator[bytes]:
+    """Yield what the child is told, piece by piece; what it isn't told of each change comes into ``light``."""
     yield _encode({"plan": seen.plan, "actor": seen.actor}) + b"\n"
-    light: list[Mapping[str, Any]] = []
-    for part in seen.changes(of.reads):
-        labels += part.labels
+    for part in seen.changes(reads):
         light += part.light
         yield _encode(part.views) + b"\n"
     yield _encode({"changes": light, "outputs": seen.outputs}) + b"\n"
@@ -167,7 +156,7 @@ def _answer(output: bytes, code: int, rules: int, changes: int) -> _Answer:
     return answer
 
 
-def _of(rule: Rule, found: _Found, labels: Sequence[Mapping[str, str]]) -> Iterator[Finding]:
+def _findings(rule: Rule, found: _Found, light: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     def finding(message: str, address: str | None) -> Finding:
         return Finding(
             rule=rule.name,
@@ -181,20 +170,20 @@ def _of(rule: Rule, found: _Found, labels: Sequence[Mapping[str, str]]) -> Itera
     if found.count and not found.hits:
         yield finding(rule.said({}), None)
     for number in found.hits[:MAX_HITS]:
-        label = labels[number]
+        label = ruleview.label(light[number])
         yield finding(rule.said(label), label["address"])
     if found.hits and found.count > len(found.hits):
         yield finding(f"and {found.count - len(found.hits)} changes more", None)
     if found.error is not None and rule.lenient:
-        yield finding(f"could not be told: {_explained(rule, found.error, labels)}", None)
+        yield finding(f"could not be told: {_explained(rule, found.error, light)}", None)
 
 
-def _explained(rule: Rule, error: _Error, labels: Sequence[Mapping[str, str]]) -> str:
+def _explained(rule: Rule, error: _Error, light: Sequence[Mapping[str, Any]]) -> str:
     text = f'rule "{rule.name}" {_WORDS.get(error.code, _WORDS["failed"])}'
     if error.detail and (error.code == "syntax" or error.detail in celscan.names(rule.when)):
         text += f" (at {error.detail[:40]})" if error.code == "syntax" else f' ("{error.detail[:80]}")'
-    if error.change is not None and error.change < len(labels):
-        text += f", for {labels[error.change]['address']}"
+    if error.change is not None and error.change < len(light):
+        text += f", for {ruleview.label(light[error.change])['address']}"
     if error.code == "missing":
         text += '; ask has(change.after.NAME) first, or say after("/NAME", DEFAULT)'
     return ruleview.one_line(text)

@@ -15,6 +15,9 @@ from typing import IO, Any, Final
 
 MAX_HITS: Final = 50
 """Changes that are named for one rule; of the others only the number is told."""
+_MAX_KNOWN: Final = 20_000
+"""So many different things read are remembered with what came of them."""
+_SIDES: Final = ("before", "after")
 
 _MISSING: Final = object()
 
@@ -36,11 +39,40 @@ def main(stdin: IO[bytes], stdout: IO[bytes]) -> None:
         while line := stdin.readline():
             said = decode(line)
             if isinstance(said, list):
+                has_null = b"null" in line
                 for change in said:
-                    evaluator.change(change)
+                    evaluator.change(without_null(change) if has_null else change)
             else:
                 evaluator.end(said)
     stdout.write(json.dumps(evaluator.answer()).encode())
+
+
+class Group:
+    """Rules that read the same of a change, so that their answer is known where that was read before."""
+
+    def __init__(self, fields: list[str] | None, members: list[str] | None) -> None:
+        import msgspec
+
+        self.programs: dict[int, Any] = {}
+        self.known: dict[bytes, list[int]] = {}
+        self._fields = fields
+        self._members = members
+        self._encode = msgspec.json.Encoder(order="sorted").encode
+
+    def part(self, change: dict[str, Any]) -> dict[str, Any]:
+        """Return what the rules read of a change."""
+        if self._fields is None:
+            return change
+        found = {name: change[name] for name in self._fields if name in change}
+        if self._members is not None:
+            for side in _SIDES:
+                if whole := found.get(side):
+                    found[side] = {name: whole[name] for name in self._members if name in whole}
+        return found
+
+    def key(self, part: dict[str, Any]) -> bytes | None:
+        """Return what tells one such part from another; None where it is too much to remember."""
+        return None if self._fields is None or self._members is None else self._encode(part)
 
 
 class Evaluator:
@@ -53,8 +85,8 @@ class Evaluator:
         self._seen = 0
         self._done = False
         self._found: list[dict[str, Any]] = [{"hits": [], "count": 0, "error": None} for _ in rules]
-        self._by_change: list[tuple[int, Any]] = []
-        self._at_end: list[tuple[int, Any]] = []
+        groups: dict[str, Group] = {}
+        self._at_end: dict[int, Any] = {}
         self._names: list[frozenset[str]] = []
         for number, rule in enumerate(rules):
             self._names.append(frozenset(rule["names"]))
@@ -63,7 +95,13 @@ class Evaluator:
             except BaseException as error:  # noqa: BLE001 - a panic of the engine's is no Exception
                 self._fail(number, None, "syntax", _column(str(error)))
                 continue
-            (self._at_end if rule["scope"] == "plan" else self._by_change).append((number, program))
+            if rule["scope"] == "plan":
+                self._at_end[number] = program
+                continue
+            fields, members = rule["reads"]
+            group = groups.setdefault(json.dumps([fields, members]), Group(fields, members))
+            group.programs[number] = program
+        self._groups = tuple(groups.values())
 
     def begin(self, said: dict[str, Any]) -> None:
         """Take what every rule sees."""
@@ -74,38 +112,48 @@ class Evaluator:
     def change(self, change: dict[str, Any]) -> None:
         """Evaluate the rules over one change."""
         self._sides = change
-        self._context.add_variable("change", change)
         number, self._seen = self._seen, self._seen + 1
-        for rule, program in self._by_change:
-            self._evaluate(rule, program, number)
+        for group in self._groups:
+            part = group.part(change)
+            key = group.key(part)
+            holding = group.known.get(key) if key is not None else None
+            if holding is None:
+                # The dear part: every value becomes one of the engine's.
+                self._context.add_variable("change", part)
+                holding = [rule for rule, program in group.programs.items() if self._holds(rule, program, number)]
+                if key is not None and len(group.known) < _MAX_KNOWN:
+                    group.known[key] = holding
+            for rule in holding:
+                found = self._found[rule]
+                found["count"] += 1
+                if len(found["hits"]) < MAX_HITS:
+                    found["hits"].append(number)
 
     def end(self, said: dict[str, Any]) -> None:
         """Evaluate the rules over the whole plan."""
         self._done = True
         if self._at_end:
             self._context.add_variable("plan", self._plan | said)
-        for rule, program in self._at_end:
-            self._evaluate(rule, program, None)
+        for rule, program in self._at_end.items():
+            self._found[rule]["count"] += self._holds(rule, program, None)
 
     def answer(self) -> dict[str, Any]:
         """Return what came of it; ``whole`` is false where the end was never told."""
         return {"whole": self._done, "changes": self._seen, "rules": self._found}
 
-    def _evaluate(self, rule: int, program: Any, number: int | None) -> None:  # noqa: ANN401 - has no types
-        found = self._found[rule]
-        if found["error"] is not None:
-            return
+    def _holds(self, rule: int, program: Any, number: int | None) -> bool:  # noqa: ANN401 - has no types
+        """Return whether a rule holds; one that failed once has failed, and is not asked again."""
+        if self._found[rule]["error"] is not None:
+            return False
         try:
             holds = program.execute(self._context)
         except BaseException as error:  # noqa: BLE001 - a panic of the engine's is no Exception
             self._fail(rule, number, *self._reason(rule, error))
-            return
-        if holds is True:
-            found["count"] += 1
-            if number is not None and len(found["hits"]) < MAX_HITS:
-                found["hits"].append(number)
-        elif holds is not False:
+            return False
+        if not isinstance(holds, bool):
             self._fail(rule, number, "not-boolean", None)
+            return False
+        return holds
 
     def _reason(self, rule: int, error: BaseException) -> tuple[str, str | None]:
         text = str(error)
@@ -139,6 +187,15 @@ class Evaluator:
             "many": lambda value: value if isinstance(value, list) else [value],
             "lower": lambda text: text.lower(),
         }
+
+
+def without_null(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a value without the members of objects that are null."""
+    if isinstance(value, dict):
+        return {name: without_null(one) for name, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [without_null(one) for one in value]
+    return value
 
 
 def _at(value: Any, pointer: str, default: Any) -> Any:  # noqa: ANN401 - any JSON

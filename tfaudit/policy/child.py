@@ -74,6 +74,7 @@ class Child:
         self._output = self._process.stdout.fileno()
         os.set_blocking(self._input, False)
         os.set_blocking(self._output, False)
+        self._pending = memoryview(b"")
 
     def __enter__(self) -> Child:
         return self
@@ -87,6 +88,13 @@ class Child:
     def pid(self) -> int:
         """Its process id."""
         return self._process.pid
+
+    def tell(self, said: bytes) -> None:
+        """Say what can be said at once, without waiting for the child to read it; the rest goes before the question."""
+        self._pending = memoryview(bytes(self._pending) + said)
+        with suppress(BlockingIOError, BrokenPipeError):  # its answer will say that it is gone
+            while self._pending:
+                self._pending = self._pending[os.write(self._input, self._pending[:_CHUNK]) :]
 
     def ask(self, said: Iterable[bytes]) -> tuple[bytes, int]:
         """Return all that it writes in answer to what is ``said``, and its exit code, when it has ended.
@@ -113,28 +121,29 @@ class Child:
     def _talk(self, said: Iterator[bytes]) -> tuple[bytes, int]:
         end = time.monotonic() + self._limits.seconds
         heard = bytearray()
-        pending = memoryview(b"")
         writing = True
         while True:
-            if writing and not pending:
+            if writing and not self._pending:
                 piece = next(said, None)
-                if piece is None:
-                    writing = False
-                    self._hang_up()
-                else:
-                    pending = memoryview(piece)
+                if piece is not None:
+                    self._pending = memoryview(piece)
                     continue
+                writing = self._hang_up()
             ready = self._wait(end, writing=writing)
             if self._output in ready and not self._hear(heard):
                 return bytes(heard), self._ended(end)
-            if self._input in ready:
-                try:
-                    pending = pending[os.write(self._input, pending[:_CHUNK]) :]
-                except BrokenPipeError:  # it ends, or has read enough: its answer says which
-                    writing, pending = False, memoryview(b"")
-                    self._hang_up()
-                except BlockingIOError:
-                    pass
+            if writing and self._input in ready:
+                writing = self._write()
+
+    def _write(self) -> bool:
+        """Write what can be written; return whether there is any sense in writing more."""
+        try:
+            self._pending = self._pending[os.write(self._input, self._pending[:_CHUNK]) :]
+        except BlockingIOError:
+            return True
+        except BrokenPipeError:  # it ends, or has read enough: its answer says which
+            return self._hang_up()
+        return True
 
     def _wait(self, end: float, *, writing: bool) -> frozenset[int]:
         poll = select.poll()
@@ -158,10 +167,12 @@ class Child:
             raise ChildError(f"it wrote more than {self._limits.output} bytes and was ended")
         return bool(data)
 
-    def _hang_up(self) -> None:
+    def _hang_up(self) -> bool:
+        """Tell it that there is no more; return False, since nothing is written any more."""
+        self._pending = memoryview(b"")
         assert self._process.stdin is not None  # noqa: S101 - a pipe
-        if not self._process.stdin.closed:
-            self._process.stdin.close()
+        self._process.stdin.close()
+        return False
 
     def _ended(self, end: float) -> int:
         try:

@@ -24,7 +24,7 @@ from tfaudit.policy.ruleview import Seen, actor_view
 if TYPE_CHECKING:
     from tfaudit.plan.exactjson import Buffer
     from tfaudit.plan.parse import Plan
-    from tfaudit.policy.cel import CelChild, CelRules
+    from tfaudit.policy.cel import CelChild
     from tfaudit.policy.rego import RegoPolicy
 
 __all__ = ["Pending", "Policies", "actor_view", "evaluate", "load", "policies_digest", "start"]
@@ -87,15 +87,12 @@ class Pending:
     """Policies on their way: read, their child started, waiting for the plan."""
 
     def __init__(self, policies: Policies, environ: Mapping[str, str]) -> None:
-        from tfaudit.policy.cel import CelRules
-
         self.policies: Final = policies
         self._environ: Final = environ
-        self._cel: Final[CelRules | None] = CelRules(policies.rules) if policies.rules else None
         self._child: CelChild | None = None
         self._failed: Evaluation | None = None
-        if self._cel is not None:
-            self._start(self._cel)
+        if policies.rules:
+            self._start()
 
     def __enter__(self) -> Pending:
         return self
@@ -130,8 +127,8 @@ class Pending:
         ``given`` are the variables whose values came by the environment; ``evidence`` are other scanners' SARIF files.
         """
         found = [*self.policies.problems]
-        if self._cel is not None:
-            found.append(self._by_cel(self._cel, plan, actor))
+        if self.policies.rules:
+            found.append(self._by_cel(plan, actor))
         if self.policies.rego:
             found.append(self._by_rego(plan, document, actor, given))
         if evidence:
@@ -140,26 +137,27 @@ class Pending:
             found += [sarif.evaluate(path) for path in evidence]
         return tuple(found)
 
-    def _start(self, cel: CelRules) -> None:
+    def _start(self) -> None:
         from tfaudit.policy.cel import CelChild, failed
         from tfaudit.policy.child import ChildError, Limits
 
         settings = self.policies.settings
         try:
-            self._child = CelChild(Limits(seconds=settings.timeout_seconds, memory_mb=settings.memory_mb))
+            limits = Limits(seconds=settings.timeout_seconds, memory_mb=settings.memory_mb)
+            self._child = CelChild(self.policies.rules, limits)
         except ChildError as error:
-            self._failed = failed(cel.rules, f"the rules could not be evaluated: {error.message}")
+            self._failed = failed(self.policies.rules, f"the rules could not be evaluated: {error.message}")
 
-    def _by_cel(self, cel: CelRules, plan: Plan, actor: Mapping[str, object]) -> Evaluation:
+    def _by_cel(self, plan: Plan, actor: Mapping[str, object]) -> Evaluation:
         from tfaudit.policy.cel import failed
 
         child, self._child = self._child, None
         if child is None:
-            return self._failed or failed(cel.rules, "the rules were evaluated already")
+            return self._failed or failed(self.policies.rules, "the rules were evaluated already")
         try:
-            return child.evaluate(cel, Seen(of=plan, reveal=self.policies.settings.reveal, actor=actor))
+            return child.evaluate(Seen(of=plan, reveal=self.policies.settings.reveal, actor=actor))
         except InputError as error:
-            return failed(cel.rules, f"the rules could not be evaluated: {error.message}")
+            return failed(self.policies.rules, f"the rules could not be evaluated: {error.message}")
         finally:
             child.close()
 

@@ -21,8 +21,6 @@ from tfaudit.policy.rules import PLACEHOLDERS
 _PART: Final = 64
 """Changes that are handed over at once."""
 _LONGEST: Final = 500
-_INT64: Final = range(-(2**63), 2**63)
-_DOUBLE_BITS: Final = 1023
 # What a rule over the whole plan sees of each change: no values, of which a large plan has too many.
 _LIGHT: Final = (
     "address",
@@ -48,8 +46,7 @@ class Part:
     views: list[dict[str, Any]]
     """As the rules see them, without what none of them reads."""
     light: list[dict[str, Any]]
-    labels: list[dict[str, str]]
-    """What a message may say of each."""
+    """The same changes without values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,14 +79,13 @@ class Seen:
         """
         fields = None if reads.fields is None else reads.fields | _ALWAYS
         wanted = policyview.Wanted(fields=fields, members=reads.members)
-        part = Part(views=[], light=[], labels=[])
+        part = Part(views=[], light=[])
         for view in policyview.changes(self.of, reveal=self.reveal, wanted=wanted):
             part.light.append({name: view[name] for name in _LIGHT if view[name] is not None})
-            part.labels.append({name: one_line(str(view[name] or "")) for name in PLACEHOLDERS})
             part.views.append(_reduced(view, reads))
             if len(part.views) == _PART:
                 yield part
-                part = Part(views=[], light=[], labels=[])
+                part = Part(views=[], light=[])
         if part.views:
             yield part
 
@@ -103,6 +99,11 @@ def actor_view(actor: Actor) -> dict[str, object]:
         "identities": sorted(getattr(actor, "identities", (actor.principal,))),
     }
     return view if agent is None else view | {"agent": agent.name}
+
+
+def label(light: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a message may say of a change."""
+    return {name: one_line(str(light.get(name, ""))) for name in PLACEHOLDERS}
 
 
 def one_line(text: str) -> str:
@@ -125,18 +126,5 @@ def _reduced(view: dict[str, Any], reads: Reads) -> dict[str, Any]:
             value = view[side]
             members = value.items() if isinstance(value, dict) else ()
             kept = ((name, one) for name, one in members if reads.members is None or name in reads.members)
-            found[side] = {name: _plain(one) for name, one in kept if one is not None}
+            found[side] = dict(kept)
     return found
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return a value without what is null in it, its numbers such as CEL has: an integer beyond 64 bits is a double."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items() if one is not None}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    if isinstance(value, int) and value not in _INT64:
-        return float(value) if value.bit_length() < _DOUBLE_BITS else None
-    return value
