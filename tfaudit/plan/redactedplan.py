@@ -83,7 +83,7 @@ class _Document:
         return _encode(write(value) if isinstance(value, dict) else self._any(value))
 
     def _any(self, value: Json) -> Json:
-        return self._redactor.value(value, None, "").value
+        return self._redactor.value(value, None, "").value if self._redactor.suspects(_encode(value)) else value
 
     def _value(self, value: Json, marks: Json, kind: str, names: tuple[str, ...] = ()) -> Json:
         if self._withheld:
@@ -135,10 +135,13 @@ class _Document:
 
     def _keys_only(self, marks: Json) -> Json:
         """Return marks, actions or paths, which hold no values but may repeat a map's keys."""
+        return self._renamed(marks) if self._redactor.suspects(_encode(marks)) else marks
+
+    def _renamed(self, marks: Json) -> Json:
         if isinstance(marks, dict):
-            return {self._redactor.text(key): self._keys_only(mark) for key, mark in marks.items()}
+            return {self._redactor.text(key): self._renamed(mark) for key, mark in marks.items()}
         if isinstance(marks, list):
-            return [self._keys_only(mark) for mark in marks]
+            return [self._renamed(mark) for mark in marks]
         return self._redactor.text(marks) if isinstance(marks, str) else marks
 
     def _output_changes(self, outputs: dict[str, Json]) -> Json:
