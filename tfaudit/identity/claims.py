@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tfaudit.canonical import readable
 from tfaudit.errors import VerificationError
 from tfaudit.identity import issuers, names
 from tfaudit.identity.actor import Evidence, Level
@@ -139,10 +138,15 @@ def _text(value: object) -> str | None:
     if isinstance(value, int):
         return str(value) if abs(value) < _MAX_INT else None
     if isinstance(value, str):
-        return readable(value[:MAX_CLAIM_CHARACTERS])
+        return _unicode(value)
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        return readable(",".join(value)[:MAX_CLAIM_CHARACTERS])
+        return _unicode(",".join(value))
     return None
+
+
+def _unicode(text: str) -> str:
+    """Return a text of JSON's, which may hold half a surrogate pair, as one that can be written down."""
+    return text[:MAX_CLAIM_CHARACTERS].encode("utf-8", "backslashreplace").decode()
 
 
 def _id(value: object) -> str | None:
