@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 sys.path.append(str(Path(__file__).resolve().parents[1] / "unit" / "runs"))
 
 from gatedplan import REQUEST, STACK, Place, as_json, rules, run
-from opensshkit import KINDS, a_key, needs_openssh, public, public_text
+from opensshkit import KINDS, a_key, needs_openssh, new_key, public, public_text
 from votekit import WORD, plain
 
 from tfaudit import canonical, schema
@@ -302,6 +303,29 @@ def test_on_a_terminal_only_yes_signs(place, answer, code):
     assert ("nothing was signed" in err) is (code == 1)
     assert out.startswith("approved as") is (code == 0)
     assert len(place.records("approval")) == (1 if code == 0 else 0)
+
+
+def test_a_passphrase_is_asked_for_on_the_terminal(place, tmp_path):
+    """The whole of it as a person has it: the text, the question, ssh-keygen's own prompt, and the approval."""
+    path = new_key(tmp_path / "locked", passphrase="pass phrase")
+    place.gate(("alice", path))
+    place.planned()
+    pid, terminal = os.forkpty()
+    if not pid:
+        os.execv(TFAUDIT, ["tfaudit", "approve", "change.plan", "--key", str(path)])
+    seen = b""
+    answers = {b"Type yes to sign": b"yes\n", b"Enter passphrase": b"pass phrase\n"}
+    with suppress(OSError):  # the end of a terminal's output
+        while part := os.read(terminal, 65536):
+            seen += part
+            for question in [question for question in answers if question in seen]:
+                os.write(terminal, answers.pop(question))
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0, seen
+    assert not answers
+    assert b"approved as alice" in seen
+    assert voted(place)[1].signed
 
 
 def test_a_plan_that_nobody_gated_is_not_approved(place, capfd):

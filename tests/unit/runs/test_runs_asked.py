@@ -44,7 +44,7 @@ def test_a_plan_file_is_found_by_its_bytes(place):
 
 
 def test_who_planned_the_file_is_asked_about(place):
-    """An apply of it that was denied leaves a record of its own, without the planner's reason: not that one is meant."""
+    """An apply that was denied leaves a record of its own, without the planner's reason: it is not meant."""
     wanted = place.planned()
     denied = place.planned(again=True, said={"command": {"name": "apply", "options": []}})
     assert about(place, "change.plan").record_id == wanted
