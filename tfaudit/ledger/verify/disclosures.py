@@ -56,6 +56,8 @@ class Disclosures:
         """The first place whose disclosure is not what the record commits to."""
         self.undisclosed: str | None = None
         """The first digest that nothing was disclosed for."""
+        self.own: tuple[commitment.Disclosed, ...] = ()
+        """What is disclosed of the statement itself."""
         self.lacking = False
         """Whether a value is gone of which another record may say that it was erased."""
         self._record_id = record_id
@@ -186,6 +188,7 @@ class Disclosures:
             document, self._record_id, disclosed, erased=self._erased, address=address, may_lack=may_lack
         )
         self.opened += opened.opened
+        self.own = tuple(disclosed)
         self.lacking = self.lacking or opened.lacking
         if opened.unopened is not None:
             self._refuse(f"{name}: {opened.unopened}")

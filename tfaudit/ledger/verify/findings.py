@@ -34,6 +34,7 @@ Code = Literal[
     "open-run",
     "unapproved-change",
     "decision-unchecked",
+    "bad-token",
     "truncated",
     "altered-disclosure",
     "missing-disclosure",

@@ -9,7 +9,7 @@ from tfaudit.errors import InputError, LedgerError
 from tfaudit.ledger import commit, ids, merkle, record, votes
 from tfaudit.ledger.draft import MAX_EVENT
 from tfaudit.ledger.store import begin
-from tfaudit.ledger.verify import events
+from tfaudit.ledger.verify import events, tokens
 from tfaudit.ledger.verify.disclosures import Disclosures
 from tfaudit.ledger.verify.findings import Finding, error, warning
 from tfaudit.ledger.verify.lines import Lines
@@ -166,6 +166,8 @@ class Checker:
                     lacking = digest
                 else:
                     findings.extend(_disclosed(disclosures, found, who, whole=whole, believed=believed, erased=erased))
+                if whole:
+                    findings.extend(_token(disclosures, found, key, who))
         return Outcome(
             leaf,
             tuple(findings),
@@ -192,6 +194,16 @@ class Checker:
                 findings.append(error("missing-disclosure", key, message, who=who))
             return None
         return Disclosures(stack.enter_context(stream), found.record_id, erased=erased)
+
+
+def _token(disclosures: Disclosures, found: Record, key: str, who: str) -> Iterator[Finding]:
+    """Yield a finding where the record keeps a token that does not prove what it is kept for."""
+    if "token" not in found.predicate:
+        return
+    text = next((one.text for one in disclosures.own if one.pointer == tokens.POINTER), None)
+    objection = None if text is None else tokens.objection(found, text)
+    if objection is not None:
+        yield error("bad-token", key, f"the token that says who acted does not prove it: {objection}", who=who)
 
 
 def _otherwise_whole(disclosures: Disclosures) -> bool:
