@@ -81,6 +81,13 @@ def test_push_asks_and_pins(config):
     assert "approver alice@example.com  ssh-ed25519 SHA256:" in out
 
 
+def test_the_log_names_the_record(config, capfd):
+    """A reader of the log sees where the gate was pinned."""
+    config("push", "--yes")
+    assert main(["log"], shim=None) == 0
+    assert "gate pinned; keys of generation 1" in capfd.readouterr().out
+
+
 def test_the_same_is_not_pinned_twice(config):
     """A push of what is in force makes no record."""
     config("push", "--yes")

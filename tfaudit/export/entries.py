@@ -192,7 +192,8 @@ def summary(kind: str, predicate: Mapping[str, Any]) -> str:
         case "approval" | "rejection" if plan_record := _text(predicate, "plan_record"):
             return f"{kind} of plan {plan_record}"
         case "config":
-            return f"keys of generation {_table(predicate, 'keys').get('generation')}"
+            keys = f"keys of generation {_table(predicate, 'keys').get('generation')}"
+            return f"gate pinned; {keys}" if "bundle" in predicate else keys
         case _:
             return what
 
