@@ -98,7 +98,10 @@ def test_a_review_of_the_planned_commit_counts(gated: support.Project, github: P
     assert "approved by 1" in gated.tfaudit("apply", "change.plan").stderr
     assert gatekit.deployed(gated) == "small"
     assert gatekit.findings(gated) == []
-    assert TOKEN.encode() not in b"".join(path.read_bytes() for path in gated.folder.rglob("*") if path.is_file())
+    written = b"".join(path.read_bytes() for path in gated.folder.rglob("*") if path.is_file())
+    assert TOKEN.encode() not in written
+    # What GitHub said is kept, so that it can be compared with GitHub later.
+    assert b'"review":1,"source":"github-review"' in written
 
 
 def test_a_review_is_used_once(gated: support.Project, github: Platform) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tfaudit.runs.run import Run
 
 BASIS_POINTER: Final = "/decision/basis"
+REVIEWS_POINTER: Final = "/decision/reviews"
 _APPROVABLE: Final = frozenset({"no-approval", "quorum", "other-plan", "expired", "already-used", "self-approval"})
 """Reasons that go away with an approval."""
 MAX_WARNINGS: Final = 20
@@ -48,6 +49,8 @@ def recorded(draft: Draft, verdict: Verdict) -> dict[str, object]:
         "policy": [_evaluated(one) for one in verdict.evaluations or ()],
         "basis": draft.disclose(BASIS_POINTER, text),
     }
+    if verdict.heard:
+        described["reviews"] = draft.disclose(REVIEWS_POINTER, b"[" + b",".join(verdict.heard) + b"]")
     if verdict.approved is not None:
         described["plan_record"] = verdict.approved
         described["change_digest"] = verdict.request.under.get(verdict.approved, verdict.request.subject.change_digest)

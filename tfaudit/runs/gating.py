@@ -90,6 +90,8 @@ class Verdict:
     decision: Decision
     brought: Mapping[str, bytes]
     """Approvals from outside the ledger that count: the vote's id, and the signed document."""
+    heard: tuple[bytes, ...] = ()
+    """What the platforms said, review by review: the SHA-256 of each document is the id of its vote."""
 
     @property
     def approved(self) -> str | None:
@@ -148,7 +150,7 @@ def consider(stage: Stage, planned: Planned) -> Verdict | None:
     request = _request(stage, planned, ready, gate, change)
     fetched = _fetched(run, ready, gate, request)
     carried = _carried(run)
-    return _decide(
+    verdict = _decide(
         run,
         ready,
         gate,
@@ -158,6 +160,7 @@ def consider(stage: Stage, planned: Planned) -> Verdict | None:
         outside=(*fetched.votes, *(vote for _, vote in carried)),
         brought={vote.id: envelope for envelope, vote in carried},
     )
+    return replace(verdict, heard=fetched.documents)
 
 
 def consider_unseen(run: Run, ready: Ready) -> Verdict | None:
