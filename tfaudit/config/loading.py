@@ -83,8 +83,12 @@ def load(
 
 
 def _machine(file: Path) -> FileSource | None:
-    # What is there but can't be read must not count as nothing said.
-    if not file.exists():
+    try:
+        there = file.exists()
+    except OSError as error:
+        # What can't be looked at must not count as nothing said.
+        raise ConfigError(f"{file} can't be read: {error.strerror}") from error
+    if not there:
         return None
     return FileSource(reading.read(file), str(file), file.parent)
 
