@@ -26,7 +26,7 @@ _FLAG_OPTIONS = ("--break-glass", "--seal", "--sealed", "-v", "--verbose")
 VERBS = frozenset((
     "setup", "doctor", "keys", "demo", "approve", "reject", "gate", "log", "inspect", "history", "verify", "export",
     "pack", "deliver", "recover", "sequence", "config", "serve", "whoami", "prove", "verify-proof", "review", "retain",
-    "erase", "migrate",
+    "erase", "migrate", "policy",
 ))
 # fmt: on
 _BACKEND_FLAGS = ("migrate-state", "reconfigure", "force-copy", "backend-config")

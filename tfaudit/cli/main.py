@@ -31,6 +31,7 @@ VERBS: Final = frozenset(
         "keys",
         "log",
         "migrate",
+        "policy",
         "prove",
         "recover",
         "reject",

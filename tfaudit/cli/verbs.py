@@ -23,6 +23,7 @@ _MODULES: Final = {
     "keys": "tfaudit.cli.keys",
     "log": "tfaudit.cli.log",
     "migrate": "tfaudit.cli.migrate",
+    "policy": "tfaudit.cli.policy",
     "prove": "tfaudit.cli.prove",
     "recover": "tfaudit.cli.recover",
     "reject": "tfaudit.cli.reject",
