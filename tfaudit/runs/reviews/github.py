@@ -91,9 +91,10 @@ def environment(environ: Mapping[str, str], commit: str) -> Answer:
 
 
 def _client(environ: Mapping[str, str]) -> Client:
-    token = environ.get("GITHUB_TOKEN")
+    # The GitHub provider of a configuration takes GITHUB_TOKEN too, and may need another one.
+    token = environ.get("TFAUDIT_GITHUB_TOKEN") or environ.get("GITHUB_TOKEN")
     if not token:
-        raise Unanswered("GITHUB_TOKEN is not set")
+        raise Unanswered("neither TFAUDIT_GITHUB_TOKEN nor GITHUB_TOKEN is set")
     headers = {
         "Accept": "application/vnd.github+json",
         "Authorization": f"Bearer {token}",
