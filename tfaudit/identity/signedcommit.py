@@ -17,7 +17,8 @@ from tfaudit.identity import names
 from tfaudit.identity.actor import Evidence
 
 SECONDS: Final = 10
-_FORMAT: Final = "%G?%x00%GS%x00%GK%x00%GF%x00%GT%x00%H"
+_FORMAT: Final = "%G?%x00%GS%x00%GK%x00%GF%x00%H"
+"""Without the trust (%GT): git 2.39 aborts on it where a signature can't be checked."""
 _MEANINGS: Final[Mapping[str, str]] = {
     "G": "good",
     "U": "good, of a key that is not known to be somebody's",
@@ -25,7 +26,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "X": "good, but it has expired",
     "Y": "good, but by a key that has expired",
     "R": "good, but by a key that was revoked",
-    "E": "not checked: the key is missing",
+    "E": "not checked: its key is missing, or gpg.ssh.allowedSignersFile",
     "N": "none",
 }
 _EMAIL: Final = re.compile(r"[^<>\s]+@[^<>\s]+")
@@ -38,8 +39,22 @@ def read(folder: Path, environ: Mapping[str, str]) -> tuple[Evidence | None, str
     no evidence without a signature or a commit.
     """
     try:
+        printed = _git(folder, environ, "log", "-1", "--no-show-signature", f"--format={_FORMAT}")
+        fields = [readable(field) for field in printed.rstrip("\n").split("\0")] if printed else []
+        if len(fields) != 5:
+            return None, None
+        if fields[0] == "N" and _has_signature(_git(folder, environ, "cat-file", "commit", fields[4]) or ""):
+            # git says "none" also where it lacks the file of allowed signers, or gpg.
+            fields[0] = "E"
+    except subprocess.TimeoutExpired:
+        return None, f"the commit's signature could not be checked within {SECONDS} seconds"
+    return (None, None) if fields[0] == "N" else _evidence(*fields)
+
+
+def _git(folder: Path, environ: Mapping[str, str], *arguments: str) -> str | None:
+    try:
         done = subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", "log", "-1", "--no-show-signature", f"--format={_FORMAT}"],
+            ["git", "-c", "core.fsmonitor=false", *arguments],
             cwd=folder,
             env={**environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
@@ -48,26 +63,20 @@ def read(folder: Path, environ: Mapping[str, str]) -> tuple[Evidence | None, str
             check=False,
         )
     except OSError:
-        return None, None
-    except subprocess.TimeoutExpired:
-        return None, f"the commit's signature could not be checked within {SECONDS} seconds"
-    if done.returncode != 0:
-        return None, None
-    fields = [readable(field) for field in done.stdout.decode(errors="surrogateescape").rstrip("\n").split("\0")]
-    if len(fields) != 6 or fields[0] == "N":
-        return None, None
-    return _evidence(*fields)
+        return None
+    return done.stdout.decode(errors="surrogateescape") if done.returncode == 0 else None
 
 
-def _evidence(
-    status: str, signer: str, key: str, fingerprint: str, trust: str, commit: str
-) -> tuple[Evidence, str | None]:
+def _has_signature(commit: str) -> bool:
+    header, _, _ = commit.partition("\n\n")
+    return any(line.startswith(("gpgsig ", "gpgsig-sha256 ")) for line in header.split("\n"))
+
+
+def _evidence(status: str, signer: str, key: str, fingerprint: str, commit: str) -> tuple[Evidence, str | None]:
     meaning = _MEANINGS.get(status, "unknown")
     is_ssh = key.startswith("SHA256:")
     claims = [("commit", commit), ("signature", meaning), ("kind", "ssh" if is_ssh else "openpgp")]
     claims += [(name, value) for name, value in (("signer", signer), ("key", fingerprint or key)) if value]
-    if trust:
-        claims.append(("trust", trust))
     # An SSH key that no line of the file names is no better than unknown, though git may call it good.
     good = status == "G" and bool(signer)
     found: list[str] = []
