@@ -129,7 +129,8 @@ def test_an_approval_for_one_stack_serves_no_other(gated: support.Project) -> No
     """The same files as another stack are another stack."""
     other = replace(gated, environment={**gated.environment, "TFAUDIT_STACK": "example.test/team/other"})
     done = other.tfaudit("apply", "change.plan", code=77)
-    assert gatekit.codes(done) <= {"other-stack", "no-approval"}
+    # Where the state lies in a file, another stack's is another state: no plan of that was recorded.
+    assert gatekit.codes(done) <= {"other-stack", "no-approval", "unbound-input"}
     assert gatekit.deployed(gated) == "small"
 
 

@@ -29,7 +29,7 @@ def is_recorded(reader: Reader, sha256: str, *, state_key: str | None, since: in
     lines = [
         entry.line
         for entry in reader.since(since - AHEAD)
-        if entry.line.kind == _KIND and entry.line.state == state_key
+        if (entry.line.kind, entry.line.state, entry.line.refers) == (_KIND, state_key, sha256)
     ]
     if any(_made(record, sha256) for record in reader.records(lines)):
         return True

@@ -68,7 +68,7 @@ def tell(folder: Path, environ: Mapping[str, str], teller: Teller) -> None:
     _gate(folder, teller, stage)
     teller.say("Is every record there, unaltered, in order, signed?")
     stage.run("verify")
-    teller.say("Now somebody with write access to a copy turns the second change into none:")
+    teller.say("Now somebody with write access to a copy turns a change into none:")
     forged = _forge(folder)
     stage.run("--ledger", forged, "verify", code=76)
     teller.say("It shows. To look further:")

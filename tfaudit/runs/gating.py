@@ -269,6 +269,7 @@ def _decide(
     view = replace(view, votes=(*view.votes, *(vote for vote in outside if vote.id not in known)))
     if change is not None:
         request = _bound(reader, request, view, change)
+        request = _genuine(run, reader, request, now)
     return Verdict(
         gate=gate,
         ready=ready,
@@ -318,6 +319,22 @@ def _bound(reader: Reader, request: Request, view: LedgerView, change: Change) -
             loose += differing
     unbound = request.unbound if is_met else (*request.unbound, *dict.fromkeys(loose))
     return replace(request, under=under, unbound=unbound)
+
+
+def _genuine(run: Run, reader: Reader, request: Request, now: int) -> Request:
+    """Return the request; where a saved plan is to be applied that no recorded run made, with that said.
+
+    A plan file holds more than its change digest covers: the very state that the apply starts from.
+    """
+    from tfaudit.ledger.planned import is_recorded
+
+    subject = request.subject
+    if run.invocation.plan_file is None or is_recorded(
+        reader, subject.plan_sha256, state_key=subject.state_key, since=request.planned, now=now
+    ):
+        return request
+    doubt = "the plan file was not made by a recorded run of tfaudit plan, or was changed since: plan again"
+    return replace(request, unbound=(*request.unbound, doubt))
 
 
 def _same_plan(request: Request, digest: str, vote: Vote) -> bool:
@@ -388,13 +405,16 @@ def _change(stage: Stage, planned: Planned) -> Change:
 def _request(stage: Stage, planned: Planned, ready: Ready, gate: Gate, change: Change) -> Request:
     from tfaudit.engine import unbound
     from tfaudit.gate.model import Request
-    from tfaudit.runs import state
+    from tfaudit.runs import planplace, state
 
     run, plan = stage.run, planned.plan
     assert plan is not None  # noqa: S101 - the only caller has looked
     # An encrypted plan file doesn't say which state it was made against.
     before = planned.before or state.current(run, stage.relay)
     loose = unbound.always(run.invocation, run.world.environ, brand=run.engine.brand, cwd=run.world.cwd)
+    if run.invocation.plan_file is not None:
+        # The engine goes where the plan file says, not where the working directory points to.
+        loose = (*loose, *planplace.elsewhere(run.workdir, stage.scratch.fd))
     if before is None:
         loose = (*loose, "the version of the state that the plan was made against")
     made = datetime.fromisoformat(plan.timestamp) if plan.timestamp else run.world.clock()
@@ -425,8 +445,9 @@ def _request(stage: Stage, planned: Planned, ready: Ready, gate: Gate, change: C
 def _subject(
     run: Run, ready: Ready, gate: Gate, *, plan_sha256: str, digest: str, lineage: str, serial: int
 ) -> Subject:
-    from tfaudit.gate.model import Subject
     import hashlib
+
+    from tfaudit.gate.model import Subject
 
     backend = run.workdir.backend()
     return Subject(

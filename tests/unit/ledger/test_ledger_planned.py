@@ -13,7 +13,7 @@ from tfaudit.ledger.planned import is_recorded
 from tfaudit.ledger.reader import Reader
 
 SHA = "3" * 64
-FACTS = {"plan": {"sha256": SHA}, "command": {"name": "plan", "options": []}, "state": {"key": STATE}}
+FACTS = {"refers": SHA, "plan": {"sha256": SHA}, "command": {"name": "plan", "options": []}, "state": {"key": STATE}}
 
 
 @pytest.fixture
