@@ -162,6 +162,11 @@ def test_a_document_of_a_gate_is_read_as_the_same_gate(tmp_path):
         ('[gate.break_glass]\ngroups = ["a"]', "review_within in .* is no duration"),
         ('[gate.break_glass]\ngroups = ["a"]\nreview_within = "31d"', "from 1m to 30d"),
         ("[[gate.stack]]\napprovals = 2", "gate.stack.pattern in .* is no pattern"),
+        (
+            '[[gate.rule]]\nname = "x"\nwhen = "true"\napprovals = 1\n[[gate.stack]]\npattern = "a"\n'
+            '[[gate.stack.rule]]\nname = "x"\nwhen = "true"\napprovals = 2',
+            'the rule "x" of gate.stack in .* is in .gate. already',
+        ),
         ('[[gate.stack]]\npattern = "a"\napprovers = "x"', 'unknown key "gate.stack.approvers"'),
         ('[policy]\nrego_version = "v2"', "one of v0, v1"),
         ('[policy]\ninput = "x"', "one of plan, hcp, scalr"),

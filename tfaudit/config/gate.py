@@ -176,8 +176,9 @@ def _stacks(value: object, plain: GateSettings, place: Place) -> Iterator[StackG
         if not stackpattern.is_pattern(pattern):
             raise ConfigError(f"{place.of('pattern')} is no pattern", hint='as in "github.com/acme/prod/*"')
         own = _common(table, place)
-        for name in {rule.name for rule in own.rules} & {rule.name for rule in plain.rules}:
-            raise ConfigError(f'the rule "{name}" of {place.path} in {place.where} is in [gate] already')
+        for what, theirs, ours in (("rule", own.rules, plain.rules), ("freeze", own.freezes, plain.freezes)):
+            for name in sorted({one.name for one in theirs} & {one.name for one in ours}):
+                raise ConfigError(f'the {what} "{name}" of {place.path} in {place.where} is in [gate] already')
         given: dict[str, Any] = {
             key: getattr(own, key) for key in table if key in (*SCALARS, "evidence", "break_glass")
         }
