@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from tfaudit.export.entries import Row
     from tfaudit.export.view import View
     from tfaudit.gate.basis import Basis
-    from tfaudit.gate.model import Request, Subject, Vote, VoteKind
+    from tfaudit.gate.model import Subject, Vote, VoteKind
     from tfaudit.gate.shown import Attribute, Change
     from tfaudit.ledger.record import Record
+    from tfaudit.runs.planrecord import Planned
 
+_MOST_REASONS: Final = 10
 _QUESTIONS: Final[Mapping[VoteKind, str]] = {
     "approval": "Approve this plan?",
     "rejection": "Reject this plan?",
@@ -72,7 +74,7 @@ def about(view: View, name: str, kind: VoteKind, *, cwd: Path) -> Asked:
             hint="was it applied already? plan again",
         )
     words = _words(record, found) if kind == "review" else ()
-    heading = shown.Heading(question=_QUESTIONS[kind], facts=tuple(_facts(view, row, source, record, request, words)))
+    heading = shown.Heading(question=_QUESTIONS[kind], facts=tuple(_facts(view, planned, words)))
     text = shown.render(heading, map(_change, _events(view, row)), found.evaluations or ())
     return Asked(
         kind=kind,
@@ -91,11 +93,10 @@ def _words(record: Record, found: Basis) -> tuple[Vote, ...]:
     return tuple(vote for vote in found.votes or () if vote.id in named)
 
 
-def _facts(
-    view: View, row: Row, source: Source, record: Record, request: Request, words: tuple[Vote, ...]
-) -> Iterator[tuple[str, str]]:
+def _facts(view: View, planned: Planned, words: tuple[Vote, ...]) -> Iterator[tuple[str, str]]:
     """Yield what is to be known before the changes."""
-    predicate, subject = record.predicate, request.subject
+    row, source, record, request = planned.row, planned.source, planned.record, planned.request
+    predicate, subject, reasons = record.predicate, request.subject, planned.basis.reasons
     command = _table(predicate, "command")
     line = [command.get("name"), *command.get("options", ()), *command.get("arguments", ())]
     yield "command", " ".join(str(word) for word in line if word)
@@ -120,9 +121,13 @@ def _facts(
     yield "run", f"{row.run_id or ''}, record {record.record_id}".lstrip(", ")
     yield "ledger", subject.origin
     decision = _table(predicate, "decision")
+    yield "gate", f"{decision.get('required', 0)} must approve"
     # What approvals are there for goes without saying; what they can't mend does not.
-    codes = [str(code) for code in decision.get("reasons", ()) if code == "freeze" or code not in OVERRIDDEN]
-    yield "gate", f"{decision.get('required', 0)} must approve" + (f"; denied for {', '.join(codes)}" if codes else "")
+    lasting = [one for one in reasons if one.code == "freeze" or one.code not in OVERRIDDEN]
+    for reason in lasting[:_MOST_REASONS]:
+        yield "denied", f"{reason.code}: {reason.message}"
+    if len(lasting) > _MOST_REASONS:
+        yield "denied", f"and {len(lasting) - _MOST_REASONS} reasons more"
     if record.kind == "intent":
         yield "word by", ", ".join(f"{one.approver} ({one.kind})" for one in words)
         yield "review by", str(decision.get("review_by") or "")

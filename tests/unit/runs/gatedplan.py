@@ -137,6 +137,7 @@ class Place:
         disclosed=True,
         broken=True,
         votes=(),
+        reasons=(NO_APPROVAL,),
         again=False,
         ledger=None,
         **subject,
@@ -188,21 +189,21 @@ class Place:
             }
             if gated:
                 predicate |= self._decided(
-                    draft, kind, replace(request, subject=found), recorded, digest, key, disclosed, votes
+                    draft, kind, replace(request, subject=found), recorded, digest, key, disclosed, votes, reasons
                 )
                 if kind == "intent" and broken:
                     predicate["decision"] |= {"break_glass": True}
             ledger.append(draft, {**predicate, **(said or {})}, subjects=[("plan", sha256)])
             return draft.record_id
 
-    def _decided(self, draft, kind, request, recorded, digest, key, disclosed, votes):
+    def _decided(self, draft, kind, request, recorded, digest, key, disclosed, votes, reasons):
         text = basis.encode(
             decided=0,
             request=request,
             rules=recorded,
             evaluations=[Evaluation(engine="cel", version="1", digest="0" * 64, rules=1, findings=(FINDING,))],
             votes=votes,
-            decision=Decision(allowed=False, reasons=(NO_APPROVAL,), required=1),
+            decision=Decision(allowed=False, reasons=tuple(reasons), required=1),
         )
         found = {
             "decision": {

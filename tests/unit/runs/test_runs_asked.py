@@ -15,6 +15,7 @@ from votekit import SUBJECT
 
 from tfaudit.errors import InputError, VerificationError
 from tfaudit.gate import document
+from tfaudit.gate.model import Reason
 from tfaudit.ledger.folder import FolderStore
 from tfaudit.runs import asked, ledgers
 from tfaudit.signing.signer import create_key_file
@@ -96,6 +97,18 @@ def test_an_agent_is_named(place):
     """That a program asks is to be known."""
     text = about(place, place.planned(request=replace(REQUEST, agent="claude-code"))).text
     assert "claude-code, a software agent, for nobody that it names" in text
+
+
+def test_what_no_approval_can_mend_is_told(place):
+    """Why the gate denies it anyway, in words; that approvals are missing goes without saying."""
+    reasons = [Reason(code=code, message=f"because of {code}") for code in ("no-approval", "policy-deny", "freeze")]
+    text = about(place, place.planned(reasons=reasons)).text
+    assert "1 must approve\n" in text
+    assert "policy-deny: because of policy-deny\n" in text
+    assert "freeze: because of freeze\n" in text
+    assert "no-approval" not in text
+    many = [Reason(code="policy-deny", message=f"rule {number}") for number in range(30)]
+    assert "and 20 reasons more" in about(place, place.planned(reasons=many)).text
 
 
 def test_a_plan_without_a_gate_is_not_asked_about(place):
