@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from pathlib import Path
 import gatekit
 import pytest
 import support
-from platformfakes import TOKEN, Platform, serving
+from platformfakes import JOB_TOKEN, TOKEN, Platform, serving
 
 pytestmark = pytest.mark.engine
 ALICE, MALLORY, DORA = 11, 66, 77
@@ -163,3 +164,105 @@ def test_github_that_does_not_answer(gated: support.Project, github: Platform) -
     done = alone.tfaudit("apply", "change.plan", code=77)
     assert "the token is not accepted" in done.stderr
     assert "wrong-token" not in done.stderr
+
+
+# --- the other platforms ---------------------------------------------------------------------------------------------
+
+
+def job(project: support.Project, source: str, approver: str, host: str, environ: dict[str, str]) -> support.Project:
+    """Let a project's gate take one platform's word, and give it that platform's job."""
+    path = project.folder / "tfaudit.toml"
+    text = path.read_text().replace('["github-review"]', f'["{source}"]')
+    text = re.sub(r"\[identities\].*", "", text, flags=re.DOTALL)
+    names = f'["email:alice@example.com", "{approver}"]'
+    path.write_text(f'{text}[identities]\nalice = {names}\n[identity]\nissuers = ["{host}"]\n')
+    commit(project.folder)
+    return replace(project, environment={**project.environment, **environ})
+
+
+def holds(
+    project: support.Project, platform: Platform, unapproved: dict[str, object], approved: tuple[str, object]
+) -> None:
+    """Check that the plan is denied with the one answer of the platform and applied with the other."""
+    platform.documents.update(unapproved)
+    project.tfaudit("plan", "-out=change.plan")
+    assert gatekit.codes(project.tfaudit("apply", "change.plan", code=77)) == {"no-approval"}
+    path, document = approved
+    platform.documents[path] = document
+    assert "approved by 1" in project.tfaudit("apply", "change.plan").stderr
+    assert gatekit.findings(project) == []
+
+
+def test_githubs_environment(gated: support.Project, github: Platform) -> None:
+    """Who let the run into its environment has approved what it applies."""
+    environ = {"GITHUB_RUN_ID": "900", "TFAUDIT_GITHUB_ENVIRONMENT": "production"}
+    project = job(gated, "github-environment", f"github:{ALICE}", github.host, environ)
+    now = datetime.now(UTC).isoformat()
+    run = {"id": 900, "head_sha": head(project), "created_at": now, "repository": {"id": 500}}
+    history = {"state": "approved", "environments": [{"name": "production"}], "user": user(ALICE)}
+    path = f"{REPO}/actions/runs/900"
+    holds(project, github, {path: run, f"{path}/approvals": []}, (f"{path}/approvals", [history]))
+
+
+def test_gitlabs_deployment(gated: support.Project) -> None:
+    """Who approved the deployment has approved what its job applies; the job's own token asks."""
+    with serving(Platform(kind="gitlab", prefix="/api/v4")) as gitlab:
+        environ = {
+            "CI_API_V4_URL": gitlab.address,
+            "CI_JOB_TOKEN": JOB_TOKEN,
+            "CI_PROJECT_ID": "5",
+            "CI_ENVIRONMENT_NAME": "production",
+            "CI_JOB_ID": "701",
+        }
+        project = job(gated, "gitlab-deployment", "gitlab:21", gitlab.host, environ)
+        known = {"id": 42, "sha": head(project), "user": {"id": 66}, "approvals": []}
+        person = {"id": 21, "username": "alice", "state": "active"}
+        approval = {"user": person, "status": "approved", "created_at": datetime.now(UTC).isoformat()}
+        path = "/projects/5/deployments"
+        unapproved = {path: [{"id": 42, "deployable": {"id": 701}}], f"{path}/42": known}
+        holds(project, gitlab, unapproved, (f"{path}/42", {**known, "approvals": [approval]}))
+
+
+def test_env0s_reviewer(gated: support.Project) -> None:
+    """Who approved the deployment at env0 has approved what it applies, by env0's API and not by its variables."""
+    with serving(Platform(kind="env0", prefix="")) as env0:
+        environ = {
+            "ENV0_API_ENDPOINT": env0.address,
+            "ENV0_API_KEY": "key",
+            "ENV0_API_SECRET": TOKEN,
+            "ENV0_DEPLOYMENT_LOG_ID": "d-1",
+            "ENV0_ENVIRONMENT_ID": "e-1",
+            "ENV0_REVIEWER_EMAIL": "alice@example.com",
+        }
+        project = job(gated, "env0", "env0:alice", env0.host, environ)
+        known = {
+            "environmentId": "e-1",
+            "startedAt": datetime.now(UTC).isoformat(),
+            "startedByUser": {"email": "mallory@example.com"},
+            "gitMetadata": {"commit": head(project)},
+            "reviewersUsers": [],
+        }
+        approval = {"user": {"email": "Alice@Example.com"}, "action": "approved"}
+        path = "/environments/deployments/d-1"
+        holds(project, env0, {path: known}, (path, {**known, "reviewersUsers": [approval]}))
+
+
+def test_one_person_is_one_on_both_ways(project: support.Project, tmp_path: Path, github: Platform) -> None:
+    """A review and a signature of the same person are one approval of two; another person's signature is the second."""
+    alice, bob = (gatekit.person(tmp_path / "keys", name) for name in ("alice", "bob"))
+    names = f'[identities]\nalice = ["email:alice@example.com", "github:{ALICE}"]\n'
+    gate = f'approvals = 2\nevidence = ["github-review"]\n{names}[identity]\nissuers = ["{github.host}"]\n'
+    made = gatekit.set_up(project, alice, bob, gate=gate)
+    git(made.folder, "init", "-q")
+    (made.folder / ".gitignore").write_text(".tfaudit/\n.terraform/\n*.tfstate*\n*.plan\n")
+    commit(made.folder)
+    environ = {"GITHUB_API_URL": github.address, "GITHUB_TOKEN": TOKEN, "GITHUB_REPOSITORY": "acme/network"}
+    gated = replace(made, environment={**made.environment, **environ})
+    review(github, head(gated), ALICE)
+    gated.tfaudit("plan", "-out=change.plan")
+    gatekit.approve(gated, alice, "change.plan")
+    assert "quorum" in gatekit.codes(gated.tfaudit("apply", "change.plan", code=77))
+    gatekit.approve(gated, bob, "change.plan")
+    gated.tfaudit("apply", "change.plan")
+    assert gatekit.deployed(gated) == "small"
+    assert gatekit.findings(gated) == []
