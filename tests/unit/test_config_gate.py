@@ -160,7 +160,7 @@ def test_a_document_of_a_gate_is_read_as_the_same_gate(tmp_path):
         ),
         ('[gate.break_glass]\ngroups = []\nreview_within = "1h"', "gate.break_glass.groups in .* is empty"),
         ('[gate.break_glass]\ngroups = ["a"]', "review_within in .* is no duration"),
-        ('[gate.break_glass]\ngroups = ["a"]\nreview_within = "31d"', "from 1m to 30d"),
+        ('[gate.break_glass]\ngroups = ["a"]\nreview_within = "31d"', "from 1s to 30d"),
         ("[[gate.stack]]\napprovals = 2", "gate.stack.pattern in .* is no pattern"),
         (
             '[[gate.rule]]\nname = "x"\nwhen = "true"\napprovals = 1\n[[gate.stack]]\npattern = "a"\n'

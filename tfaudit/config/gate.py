@@ -219,9 +219,7 @@ def _break_glass(value: object, place: Place) -> BreakGlass | None:
     groups = place.names(table.get("groups"), "groups")
     if not groups:
         raise ConfigError(f"{place.of('groups')} is empty", hint='as in ["on-call"]')
-    within = durations.parse(
-        table.get("review_within"), what=place.of("review_within"), least=LEAST_EXPIRY, most=LONGEST_REVIEW
-    )
+    within = durations.parse(table.get("review_within"), what=place.of("review_within"), most=LONGEST_REVIEW)
     return BreakGlass(groups=groups, review_within=within)
 
 
