@@ -64,7 +64,7 @@ def about(view: View, name: str, kind: VoteKind, *, cwd: Path) -> Asked:
     :class:`VerificationError` where its record is altered or contradicts itself.
     """
     planned = planrecord.find(view, name, "intent" if kind == "review" else "plan", cwd=cwd)
-    row, source, record = planned.row, planned.source, planned.record
+    row, record = planned.row, planned.record
     found, request, subject = planned.basis, planned.request, planned.subject
     if kind == "review" and _table(record.predicate, "decision").get("break_glass") is not True:
         raise InputError(f"run {row.run_id} broke no glass, so there is nothing to review")
