@@ -95,21 +95,39 @@ def _words(record: Record, found: Basis) -> tuple[Vote, ...]:
 
 def _facts(view: View, planned: Planned, words: tuple[Vote, ...]) -> Iterator[tuple[str, str]]:
     """Yield what is to be known before the changes."""
-    row, source, record, request = planned.row, planned.source, planned.record, planned.request
-    predicate, subject, reasons = record.predicate, request.subject, planned.basis.reasons
+    yield from _asking(planned)
+    yield from _place(planned)
+    yield from _gate(planned)
+    if planned.record.kind == "intent":
+        yield "word by", ", ".join(f"{one.approver} ({one.kind})" for one in words)
+        yield "review by", str(_table(planned.record.predicate, "decision").get("review_by") or "")
+        closing = view.index.closing(planned.record.record_id)
+        status = msgspec.json.decode(closing.entry)["status"] if closing is not None else None
+        yield "outcome", str(status or "not known yet")
+
+
+def _asking(planned: Planned) -> Iterator[tuple[str, str]]:
+    """Yield who asks for what, and why."""
+    source, record = planned.source, planned.record
+    predicate, stack = record.predicate, planned.subject.stack
     command = _table(predicate, "command")
     line = [command.get("name"), *command.get("options", ()), *command.get("arguments", ())]
     yield "command", " ".join(str(word) for word in line if word)
-    yield "stack", f"{subject.stack}, workspace {predicate.get('workspace', 'default')}"
+    yield "stack", f"{stack}, workspace {predicate.get('workspace', 'default')}"
     actor = _disclosed(source, record, "/actor")
     yield "asked by", _who(actor)
-    yield "agent", _agent(actor, request.agent)
+    yield "agent", _agent(actor, planned.request.agent)
     yield "why", _text(_disclosed(source, record, "/reason"))
     ticket = _text(_disclosed(source, record, "/ticket"))
     yield "ticket", f"{ticket} (claimed)" if ticket else ""
-    commit = _table(predicate, "source")
-    parts = [subject.commit, commit.get("repository"), commit.get("path")]
-    dirty = ", with changes that are not committed" if commit.get("dirty") else ""
+
+
+def _place(planned: Planned) -> Iterator[tuple[str, str]]:
+    """Yield where it would be done, from what."""
+    predicate, subject = planned.record.predicate, planned.subject
+    source = _table(predicate, "source")
+    parts = [subject.commit, source.get("repository"), source.get("path")]
+    dirty = ", with changes that are not committed" if source.get("dirty") else ""
     yield "source", " ".join(str(part) for part in parts if part) + dirty if subject.commit else ""
     where = f"serial {subject.serial} of lineage {subject.lineage}" if subject.lineage else "none yet"
     yield "state", f"{where}, backend {subject.backend}"
@@ -118,22 +136,18 @@ def _facts(view: View, planned: Planned, words: tuple[Vote, ...]) -> Iterator[tu
     yield "engine", f"{engine.get('brand', '')} {engine.get('version', '')}".strip()
     yield "plan file", f"sha256:{subject.plan_sha256}"
     yield "recorded", str(predicate.get("time"))
-    yield "run", f"{row.run_id or ''}, record {record.record_id}".lstrip(", ")
+    yield "run", f"{planned.row.run_id or ''}, record {planned.record.record_id}".lstrip(", ")
     yield "ledger", subject.origin
-    decision = _table(predicate, "decision")
-    yield "gate", f"{decision.get('required', 0)} must approve"
-    # What approvals are there for goes without saying; what they can't mend does not.
-    lasting = [one for one in reasons if one.code == "freeze" or one.code not in OVERRIDDEN]
+
+
+def _gate(planned: Planned) -> Iterator[tuple[str, str]]:
+    """Yield how many must approve, and what no approval mends; that approvals are missing goes without saying."""
+    yield "gate", f"{_table(planned.record.predicate, 'decision').get('required', 0)} must approve"
+    lasting = [one for one in planned.basis.reasons if one.code == "freeze" or one.code not in OVERRIDDEN]
     for reason in lasting[:_MOST_REASONS]:
         yield "denied", f"{reason.code}: {reason.message}"
     if len(lasting) > _MOST_REASONS:
         yield "denied", f"and {len(lasting) - _MOST_REASONS} reasons more"
-    if record.kind == "intent":
-        yield "word by", ", ".join(f"{one.approver} ({one.kind})" for one in words)
-        yield "review by", str(decision.get("review_by") or "")
-        closing = view.index.closing(record.record_id)
-        status = msgspec.json.decode(closing.entry)["status"] if closing is not None else None
-        yield "outcome", str(status or "not known yet")
 
 
 def _who(actor: object) -> str:

@@ -95,8 +95,8 @@ def test_the_text_tells_who_asks_why_and_what_is_lost_first(place):
 
 def test_an_agent_is_named(place):
     """That a program asks is to be known."""
-    text = about(place, place.planned(request=replace(REQUEST, agent="claude-code"))).text
-    assert "claude-code, a software agent, for nobody that it names" in text
+    text = about(place, place.planned(request=replace(REQUEST, agent="release-bot"))).text
+    assert "release-bot, a software agent, for nobody that it names" in text
 
 
 def test_what_no_approval_can_mend_is_told(place):
