@@ -232,6 +232,18 @@ def test_a_rejection_in_another_pull_request_of_the_commit(github):
     assert words(ask(github)) == {("github:11", "approval"), ("github:11", "rejection")}
 
 
+def test_a_rejection_outlives_its_pull_request(github):
+    """Closing a pull request that was refused and opening another of the same commit doesn't take the refusal back."""
+    github.documents[f"{REPO}/commits/{COMMIT}/pulls"] = [pull(7, state="closed"), pull(8)]
+    github.documents[f"{REPO}/pulls/8/commits"] = [commit(MALLORY)]
+    github.documents[f"{REPO}/pulls/7/reviews"] = [
+        review(1, ALICE, "CHANGES_REQUESTED"),
+        review(2, CAROL, "APPROVED"),
+    ]
+    github.documents[f"{REPO}/pulls/8/reviews"] = [review(3, BOB, "APPROVED")]
+    assert words(ask(github)) == {("github:11", "rejection"), ("github:12", "approval")}
+
+
 def test_every_page_is_read(github):
     """The last word may stand on the third page."""
     many = [review(number, 1000 + number, "COMMENTED") for number in range(230)]

@@ -147,6 +147,24 @@ def test_another_head(gitlab, change, message):
     assert message in found.problems[0]
 
 
+def test_a_rejection_outlives_its_request(gitlab):
+    """Of a closed request the refusal stays, where another of the same commit took its place."""
+    second = "/projects/5/merge_requests/4"
+    for part in ("versions", "commits", "reviewers", "approvals"):
+        gitlab.documents[f"{second}/{part}"] = gitlab.documents[f"{REQUEST}/{part}"]
+    gitlab.documents[second] = {**gitlab.documents[REQUEST], "iid": 4}
+    gitlab.documents[REQUEST] = {**gitlab.documents[REQUEST], "state": "closed"}
+    gitlab.documents[f"/projects/5/repository/commits/{COMMIT}/merge_requests"] = [
+        {"iid": 3, "project_id": 5},
+        {"iid": 4, "project_id": 5},
+    ]
+    refusal = {"user": user(ALICE), "state": "requested_changes", "created_at": PUSHED}
+    gitlab.documents[f"{REQUEST}/reviewers"] = [refusal]
+    gitlab.documents[f"{REQUEST}/approvals"] = {"approved_by": [approved(BOB)]}
+    gitlab.documents[f"{second}/approvals"] = {"approved_by": []}
+    assert words(ask(gitlab, CI_MERGE_REQUEST_IID=None)) == {("gitlab:21", "rejection")}
+
+
 def test_a_push_back_to_an_earlier_commit(gitlab):
     """A commit that is head for the second time needs approvals since then, not since the first."""
     gitlab.documents[f"{REQUEST}/versions"] = [

@@ -30,11 +30,14 @@ def address(environ: Mapping[str, str]) -> str:
 
 
 def reviews(environ: Mapping[str, str], commit: str) -> Answer:
-    """Return the reviews of all pull requests, open or merged, whose head is the planned commit."""
+    """Return the reviews of all pull requests whose head is the planned commit.
+
+    Of one that was closed unmerged only the rejections: opening another in its place doesn't take them back.
+    """
     client, repository = _client(environ), _repository(environ)
     pulls = client.pages(f"/repos/{repository}/commits/{commit}/pulls")
-    pulls = [pull for pull in pulls if _is_planned(pull, commit)]
-    if not pulls:
+    pulls = [pull for pull in pulls if member(pull, "head", "sha") == commit]
+    if not any(map(_is_live, pulls)):
         raise Unanswered(f"no pull request has the planned commit {commit[:12]} as its head")
     found: list[Review] = []
     authors: set[str] = set()
@@ -45,7 +48,7 @@ def reviews(environ: Mapping[str, str], commit: str) -> Answer:
         found += [
             review
             for review in _last_words(client.pages(f"{path}/reviews"), pull, commit)
-            if review.word == "rejection" or review.approver not in writers
+            if review.word == "rejection" or (_is_live(pull) and review.approver not in writers)
         ]
     return Answer(reviews=tuple(found), authors=frozenset(authors))
 
@@ -110,10 +113,9 @@ def _repository(environ: Mapping[str, str]) -> str:
     return repository
 
 
-def _is_planned(pull: object, commit: str) -> bool:
-    """Whether the pull request's head is the planned commit, and it was not closed unmerged."""
-    is_head = member(pull, "head", "sha") == commit
-    return is_head and (member(pull, "state") == "open" or member(pull, "merged_at") is not None)
+def _is_live(pull: object) -> bool:
+    """Whether the pull request is open or was merged."""
+    return member(pull, "state") == "open" or member(pull, "merged_at") is not None
 
 
 def _is_person(user: object) -> bool:

@@ -25,12 +25,15 @@ def address(environ: Mapping[str, str]) -> str:
 
 
 def merge_request(environ: Mapping[str, str], commit: str) -> Answer:
-    """Return the approvals, and requests for changes, of the open or merged merge requests with that head."""
+    """Return the approvals, and requests for changes, of the merge requests with that head.
+
+    Of one that was closed unmerged only the latter: opening another in its place doesn't take them back.
+    """
     client, project = _client(environ, "TFAUDIT_GITLAB_TOKEN"), _project(environ)
     found: list[Review] = []
     authors: set[str] = set()
-    known = [each for each in _merge_requests(client, project, environ, commit) if _is_planned(each, commit)]
-    if not known:
+    known = [each for each in _merge_requests(client, project, environ, commit) if member(each, "sha") == commit]
+    if not any(map(_is_live, known)):
         raise Unanswered(f"no merge request has the planned commit {commit[:12]} as its head")
     for request in known:
         path = f"/projects/{project}/merge_requests/{number(request, 'iid')}"
@@ -41,7 +44,7 @@ def merge_request(environ: Mapping[str, str], commit: str) -> Answer:
             "project": number(request, "project_id"),
         }
         for user, word, made in _words(client, path, commit):
-            if word == "rejection" or user != author:
+            if word == "rejection" or (_is_live(request) and user != author):
                 found.append(_review("gitlab-merge-request", word, user, commit, made, {**facts, "made": made}))
     return Answer(reviews=tuple(found), authors=frozenset(authors))
 
@@ -97,18 +100,18 @@ def _project(environ: Mapping[str, str]) -> str:
 
 
 def _merge_requests(client: Client, project: str, environ: Mapping[str, str], commit: str) -> Iterator[object]:
-    """Yield the pipeline's own merge request, or else all that know the commit, each with all that is known of it."""
+    """Yield the pipeline's own merge request and all that know the commit, each with all that is known of it."""
+    listed = client.pages(f"/projects/{project}/repository/commits/{commit}/merge_requests")
+    iids = {number(each, "iid") for each in listed if member(each, "project_id") == int(project)}
     own = environ.get("CI_MERGE_REQUEST_IID", "")
-    if is_number(own):
-        yield client.get(f"/projects/{project}/merge_requests/{own}")
-        return
-    for found in client.pages(f"/projects/{project}/repository/commits/{commit}/merge_requests"):
-        if member(found, "project_id") == int(project):
-            yield client.get(f"/projects/{project}/merge_requests/{number(found, 'iid')}")
+    # GitLab doesn't list every request of a commit, but a pipeline knows its own.
+    for iid in sorted(iids | ({int(own)} if is_number(own) else set())):
+        yield client.get(f"/projects/{project}/merge_requests/{iid}")
 
 
-def _is_planned(request: object, commit: str) -> bool:
-    return bool(member(request, "sha") == commit and member(request, "state") in ("opened", "merged", "locked"))
+def _is_live(request: object) -> bool:
+    """Whether the merge request is open or was merged."""
+    return member(request, "state") in ("opened", "merged", "locked")
 
 
 def _words(client: Client, path: str, commit: str) -> Iterator[tuple[int, Word, int]]:
