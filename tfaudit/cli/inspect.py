@@ -89,6 +89,7 @@ def _facts(records: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     yield "reason", _text(first["reason"], statement.get("reason"))
     yield "ticket", _text(first["ticket"], statement.get("ticket"))
     yield "decision", _decision(records)
+    yield from _judged(records)
     yield "engine", _engine(statement)
     source = _first(records, "source") or {}
     yield "source", " ".join(str(source[key]) for key in ("repository", "commit", "path") if source.get(key))
@@ -142,6 +143,32 @@ def _decision(records: list[dict[str, Any]]) -> str:
     decision = _first(records, "decision") or {}
     reasons = "; ".join(str(reason) for reason in decision.get("reasons", ()) if isinstance(reason, str))
     return f"{decision.get('decision', '')}{': ' if reasons else ''}{reasons}"
+
+
+def _judged(records: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield why it was denied, who approved when and with what, and what the rules found."""
+    gates = [one["gate"] for one in records if one["gate"] is not None]
+    gate = gates[-1] if gates else None
+    if gate is not None:
+        for reason in gate["reasons"]:
+            yield "", f"{reason['code']}: {reason['message']}"
+        for vote in gate["approvals"]:
+            by = f"with {vote['key']}" if vote["key"] else f"by {vote['source']}"
+            yield "approved", f"{vote['approver']} {by}, {vote['made']}" + _broken(vote["kind"])
+        for finding in gate["findings"]:
+            yield "policy", f"{finding['severity']} {finding['rule']}: {finding['message']}"
+    due = next((one["review_by"] for one in records if one["review_by"]), None)
+    yield "review by", due or ""
+    for one in records:
+        vote = one["vote"]
+        if vote is not None:
+            false = "" if vote["signed"] else ", and the signature does not verify"
+            yield vote["kind"], f"{vote['approver']} with {vote['key']}, {vote['made']}{false}"
+            yield "", vote["reason"] or ""
+
+
+def _broken(kind: str) -> str:
+    return ", by breaking the glass" if kind == "break-glass" else ""
 
 
 def _engine(statement: Mapping[str, Any]) -> str:

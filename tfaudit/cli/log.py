@@ -5,13 +5,17 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from tfaudit.cli.looking import Looked, chosen, json_line, looking, period_options, stack_option
 from tfaudit.cli.main import Options
 from tfaudit.cli.output import printable, style
+from tfaudit.errors import VerificationError
+
+if TYPE_CHECKING:
+    from tfaudit.export.view import Filter, View
 
 _KINDS: Final = (
     "plan",
@@ -30,7 +34,7 @@ _KINDS: Final = (
     "retention",
 )
 _PLACES: Final = {"staged": "staged: no commit holds it yet", "spool": "waiting in the spool of this machine"}
-_COLOURS: Final = {"errored": "red", "killed": "red", "interrupted": "yellow", "not-started": "yellow"}
+_COLOURS: Final = {"errored": "red", "killed": "red", "interrupted": "yellow", "not-started": "yellow", "denied": "red"}
 
 
 @click.command("log")
@@ -40,6 +44,7 @@ _COLOURS: Final = {"errored": "red", "killed": "red", "interrupted": "yellow", "
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(_KINDS), metavar="KIND", help="Only of this kind.")
 @period_options
 @click.option("--run", "run", metavar="RUN", help="Only of this run.")
+@click.option("--overdue", is_flag=True, help="Only break-glass runs that nobody reviewed in time; if any, exit 76.")
 @click.pass_obj
 def command(
     options: Options,
@@ -50,6 +55,7 @@ def command(
     start: str | None,
     end: str | None,
     run: str | None,
+    overdue: bool,
 ) -> int:
     """Show the ledger's records, the newest first.
 
@@ -63,6 +69,8 @@ def command(
     with looking(options, looked) as view:
         if run is not None:
             wanted = replace(wanted, run_id=view.run(run).run_id or "")
+        if overdue:
+            return _write_overdue(options, view, wanted, as_json) or looked.exit_code
         entries = view.log(wanted, limit=limit)
         if as_json:
             for entry in view.located(entries):
@@ -81,6 +89,28 @@ def command(
         if head:
             click.echo("no such record" if view.reader.state.size else "the ledger is empty", err=True)
     return looked.exit_code
+
+
+def _write_overdue(options: Options, view: View, wanted: Filter, as_json: bool) -> int:
+    """Write the runs that are to be reviewed and were not, and return the exit code that tells of them."""
+    from tfaudit.cli.place import this_config, this_world
+    from tfaudit.ledger.ids import milliseconds
+    from tfaudit.runs.overdue import overdue
+
+    world = this_world()
+    found = False
+    for one in overdue(view, this_config(options, world), wanted, now=milliseconds(world.clock())):
+        found = True
+        entry = view.entry(one.row)
+        if as_json:
+            sys.stdout.buffer.write(json_line(entry))
+            continue
+        sys.stdout.write(style(printable(f"{entry['review_by']}  {entry['run_id']}  {entry['stack'] or ''}"), "red"))
+        sys.stdout.write(f"\n  {printable(principal(entry['actor']))}: {printable(entry['summary'])}\n")
+        for why in one.refused:
+            sys.stdout.write(f"  {printable(why)}\n")
+        sys.stdout.write(f"  tfaudit approve --review {entry['run_id']}\n")
+    return VerificationError.exit_code if found else 0
 
 
 def _shown(entry: Mapping[str, Any], width: int | None) -> str:

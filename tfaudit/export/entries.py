@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from tfaudit.errors import InputError
 from tfaudit.ledger import ids
 from tfaudit.ledger.commit import RecordLine
 
@@ -95,6 +96,7 @@ def unreadable(line: RecordLine, *, position: int, commit: int, problem: str) ->
         "arguments": [],
         "summary": problem,
         "decision": None,
+        "review_by": None,
         "status": None,
         "exit_code": None,
         "events": None,
@@ -156,6 +158,7 @@ def _fixed(record: Record) -> dict[str, object]:
         "arguments": list(arguments) if isinstance(arguments, list) else [],
         "summary": summary(record.kind, predicate),
         "decision": _text(_table(predicate, "decision"), "decision"),
+        "review_by": _review_by(_table(predicate, "decision")),
         "status": _text(result, "status"),
         "exit_code": _integer(result, "exit_code"),
         "events": record.event_count,
@@ -164,6 +167,16 @@ def _fixed(record: Record) -> dict[str, object]:
         "capture": _text(predicate, "capture"),
         "key": ids.record_key(record.writer, record.record_id),
     }
+
+
+def _review_by(decision: Mapping[str, Any]) -> str | None:
+    """Return until when somebody has to review a run that broke the glass; None for every other one."""
+    due = _text(decision, "review_by") if decision.get("break_glass") is True else None
+    try:
+        return None if due is None else ids.time_text(ids.parse_time(due, what="review_by"))
+    except InputError:
+        # Nobody else writes such a time; what can't be read is due at once.
+        return ids.time_text(0)
 
 
 def summary(kind: str, predicate: Mapping[str, Any]) -> str:
@@ -176,7 +189,8 @@ def summary(kind: str, predicate: Mapping[str, Any]) -> str:
         case "plan" | "intent":
             text = f"{what}: {planned(_table(predicate, 'plan'))}" if "plan" in predicate else what
             status = _text(result, "status")
-            return text if status in (None, "planned") else f"{text}; {status}"
+            text = text if status in (None, "planned") else f"{text}; {status}"
+            return f"{text}; BREAK-GLASS" if _table(predicate, "decision").get("break_glass") is True else text
         case "outcome" | "operation":
             text = f"{what}: {_text(result, 'status') or 'unknown'}"
             counts = happened(_table(result, "counts"))

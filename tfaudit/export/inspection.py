@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tfaudit.export import disclosed
+from tfaudit.export import disclosed, judged
 
 if TYPE_CHECKING:
     from tfaudit.export.entries import Row
@@ -30,5 +30,7 @@ def described(view: View, row: Row) -> dict[str, Any]:
         "plan_record": plan_record,
         "reason": disclosed.member(shown, row.record_id, record.predicate, "reason"),
         "ticket": disclosed.member(shown, row.record_id, record.predicate, "ticket"),
+        "gate": judged.gate(source.working, record),
+        "vote": judged.word(source.working, record),
         "statement": dict(record.predicate),
     }

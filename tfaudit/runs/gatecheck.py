@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tfaudit.errors import InputError
+from tfaudit.export import judged
 from tfaudit.gate.decide import decide
 from tfaudit.gate.words import milliseconds
 from tfaudit.ledger import ids, votes
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tfaudit.config import Config
     from tfaudit.export.view import View
-    from tfaudit.gate.model import Decision, LedgerView, Request, Rules, Vote
+    from tfaudit.gate.model import Decision, LedgerView, Request, Rules
     from tfaudit.ledger.reader import Reader
     from tfaudit.runs.planrecord import Planned
     from tfaudit.runs.run import World
@@ -65,7 +66,7 @@ class Answer:
         document: dict[str, Any] = {
             "decision": "allow" if decision.allowed else "deny",
             "reasons": [{"code": one.code, "message": one.message} for one in decision.reasons],
-            "approvals": [_approval(vote) for vote in decision.counted],
+            "approvals": [judged.approval(vote) for vote in decision.counted],
             "required": decision.required,
             "change_digest": subject.change_digest,
             "plan_digest": subject.plan_sha256,
@@ -75,19 +76,6 @@ class Answer:
         if decision.break_glass and decision.review_by is not None:
             document["break_glass"] = {"review_by": ids.time_text(decision.review_by)}
         return document
-
-
-def _approval(vote: Vote) -> dict[str, Any]:
-    return {
-        "id": vote.id,
-        "kind": vote.kind,
-        "approver": vote.approver,
-        "key": vote.key or None,
-        "made": ids.time_text(vote.made),
-        "expires": ids.time_text(vote.expires),
-        "source": vote.source,
-        "record": vote.record,
-    }
 
 
 def check(
