@@ -75,6 +75,8 @@ def gather(
     cache: Path | None,
     clock: Callable[[], datetime],
     deep: bool,
+    token: bool = True,
+    early: Gathered | None = None,
     repository: Repository | None = None,
     delegations: Checker | None = None,
 ) -> Gathered:
@@ -84,30 +86,72 @@ def gather(
     With ``deep`` the platform is asked for a token, AWS for the caller, git for the commit's signature, the SSH agent
     for its keys; without it, and with nothing configured about issuers, there is no network and no cost to speak of.
     ``delegations`` checks what persons signed for agents; without it none counts.
+
+    Where the change is only known later, all but the token can be asked before: ``token`` False leaves it out, and
+    ``early`` is what that gave, so that nothing is asked twice.
     """
     people = People(identities)
-    problems: list[str] = []
-    if repository is None:
-        repository = git.read(root, environ)
-    delegated = _delegated(environ, people, delegations, clock(), problems)
-    agent = agents.recognise(environ, settings.agents, delegated)
-    evidence = [environment.recognise(environ), machine.operating_system_user()]
-    evidence.append(repository.evidence() if repository else None)
-    evidence.append(agents.evidence(agent, delegated) if agent else None)
-    kept = None
-    if deep or settings.issuers or settings.audience or settings.jwks:
-        token, kept = _token(environ, settings, problems, clock(), cache, bound=(origin, run_id, change_digest))
-        evidence.append(token)
-    if deep:
-        evidence += _deep(environ, root, repository, problems)
-    actor = combine((each for each in evidence if each is not None), agent)
+    asks = deep or bool(settings.issuers or settings.audience or settings.jwks)
+    if early is None:
+        early = _without_token(environ, root, settings, people, clock(), deep, repository, delegations)
+    if not asks:
+        return early
+    if not token:
+        _warm_up(environ, settings)
+        return early
+    problems = list(early.problems)
+    bound = (origin, run_id, change_digest)
+    found, kept = _token(environ, settings, problems, clock(), cache, bound=bound)
+    actor = early.actor if found is None else combine((found, *early.actor.evidence), early.actor.agent)
     return Gathered(
         actor=actor,
         kept=kept,
         problems=tuple(problems),
-        repository=repository,
-        persons=people.persons(name for name in actor.identities if not name.startswith("agent:")),
+        repository=early.repository,
+        persons=_persons(people, actor),
     )
+
+
+def _without_token(
+    environ: Mapping[str, str],
+    root: Path,
+    settings: Settings,
+    people: People,
+    now: datetime,
+    deep: bool,
+    repository: Repository | None,
+    delegations: Checker | None,
+) -> Gathered:
+    problems: list[str] = []
+    if repository is None:
+        repository = git.read(root, environ)
+    delegated = _delegated(environ, people, delegations, now, problems)
+    agent = agents.recognise(environ, settings.agents, delegated)
+    evidence = [environment.recognise(environ), machine.operating_system_user()]
+    evidence.append(repository.evidence() if repository else None)
+    evidence.append(agents.evidence(agent, delegated) if agent else None)
+    if deep:
+        evidence += _deep(environ, root, repository, problems)
+    actor = combine((each for each in evidence if each is not None), agent)
+    return Gathered(
+        actor=actor, kept=None, problems=tuple(problems), repository=repository, persons=_persons(people, actor)
+    )
+
+
+def _persons(people: People, actor: Actor) -> frozenset[str]:
+    return people.persons(name for name in actor.identities if not name.startswith("agent:"))
+
+
+def _warm_up(environ: Mapping[str, str], settings: Settings) -> None:
+    """Load what checking a token takes, where there will be one: 60 ms that nobody has to wait for later."""
+    from tfaudit.identity import tokens
+
+    if tokens.is_offered(environ, self_hosted=bool(settings.issuers)):
+        import joserfc.jws  # noqa: F401 - all four to be found loaded
+        import urllib3  # noqa: F401
+
+        import tfaudit.identity.claims
+        import tfaudit.identity.oidc  # noqa: F401
 
 
 def _token(

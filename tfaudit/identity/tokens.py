@@ -20,6 +20,14 @@ from tfaudit.identity.fetching import fetch
 MAX_ANSWER: Final = 64 * 1024
 _COMMAND_SECONDS: Final = 15
 _POD_TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
+_VARIABLES: Final = (
+    "TFAUDIT_ID_TOKEN",
+    "TFAUDIT_ID_TOKEN_FILE",
+    "ENV0_OIDC_TOKEN",
+    "SPACELIFT_OIDC_TOKEN",
+    "TFC_WORKLOAD_IDENTITY_TOKEN",
+    "BITBUCKET_STEP_OIDC_TOKEN",
+)
 _AZURE_CONNECTIONS: Final = (
     "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
     "ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID",
@@ -48,6 +56,12 @@ def obtain(environ: Mapping[str, str], audience: str, *, self_hosted: bool) -> O
         if (found := source(environ, audience)) is not None:
             return found
     return None
+
+
+def is_offered(environ: Mapping[str, str], *, self_hosted: bool) -> bool:
+    """Tell whether the environment looks as if there were a token to be had."""
+    offers = (*_VARIABLES, "ACTIONS_ID_TOKEN_REQUEST_URL", "CIRCLECI", "BUILDKITE", "SYSTEM_OIDCREQUESTURI")
+    return any(environ.get(name) for name in (*offers, *(["KUBERNETES_SERVICE_HOST"] if self_hosted else [])))
 
 
 def _given(environ: Mapping[str, str], _audience: str) -> Obtained | None:

@@ -20,7 +20,7 @@ AUDIENCE = oidc.bound_audience("ledger.example", "run-1", DIGEST)
 GITHUB = {"actor": "octocat", "actor_id": "583231", "repository_id": "74", "run_id": "9"}
 
 
-def ask(environ, issuer, tmp_path, *, deep=False, identities=None, **settings):
+def ask(environ, issuer, tmp_path, *, deep=False, identities=None, token=True, early=None, **settings):
     """Gather in an empty folder, the issuer configured."""
     configured = IdentitySettings(issuers=(issuer.url,) if issuer else (), **settings)
     return gather(
@@ -34,6 +34,8 @@ def ask(environ, issuer, tmp_path, *, deep=False, identities=None, **settings):
         cache=None,
         clock=lambda: NOW,
         deep=deep,
+        token=token,
+        early=early,
     )
 
 
@@ -259,3 +261,16 @@ def test_claims_that_contradict_one_another_name_nobody(issuer, tmp_path):
     found = ask({"TFAUDIT_ID_TOKEN": token}, issuer, tmp_path)
     assert "two repositories" in found.problems[0]
     assert found.kept is None
+
+
+def test_all_but_the_token_can_be_asked_before(issuer, tmp_path):
+    """While the plan is made; then only the token is fetched, bound to the change, and nothing is asked twice."""
+    environ = github(issuer, TFAUDIT_DELEGATION="/none")
+    early = ask(environ, issuer, tmp_path, deep=True, token=False)
+    assert issuer.asked == []
+    assert early.actor.level == "claimed"
+    found = ask(environ, issuer, tmp_path, deep=True, early=early)
+    assert found.actor.level == "verified"
+    assert found.actor.evidence[1:] == early.actor.evidence
+    assert found.problems == early.problems
+    assert found == ask(environ, issuer, tmp_path, deep=True)
