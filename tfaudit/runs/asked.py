@@ -68,7 +68,9 @@ def about(view: View, name: str, kind: VoteKind, *, cwd: Path) -> Asked:
     found, request, subject = planned.basis, planned.request, planned.subject
     if kind == "review" and _table(record.predicate, "decision").get("break_glass") is not True:
         raise InputError(f"run {row.run_id} broke no glass, so there is nothing to review")
-    if kind != "review" and gating.change_key(view.reader, record.record_id, subject.key_commitment) is None:
+    # A no counts without the key, too.
+    binding = kind in ("approval", "break-glass")
+    if binding and gating.change_key(view.reader, record.record_id, subject.key_commitment) is None:
         raise InputError(
             f"plan {record.record_id} can't be approved any more: its change key is gone",
             hint="was it applied already? plan again",

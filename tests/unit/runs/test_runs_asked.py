@@ -118,9 +118,12 @@ def test_a_plan_without_a_gate_is_not_asked_about(place):
 
 
 def test_a_plan_whose_key_is_gone_can_not_be_approved(place):
-    """After the apply the change key is erased."""
-    with pytest.raises(InputError, match="can't be approved any more"):
-        about(place, place.planned(key=None))
+    """After the apply the change key is erased; to say no it is not needed."""
+    record_id = place.planned(key=None)
+    for kind in ("approval", "break-glass"):
+        with pytest.raises(InputError, match="can't be approved any more"):
+            about(place, record_id, kind)
+    assert about(place, record_id, "rejection").record_id == record_id
 
 
 def test_a_plan_whose_basis_is_not_disclosed_is_told_so(place):
