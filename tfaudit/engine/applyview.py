@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from tfaudit.engine.human import diagnostics
 from tfaudit.engine.human.diagnostics import Diagnostic, Style, product
 from tfaudit.engine.human.printed import TOP, WARNING, plain, split_warnings
-from tfaudit.engine.human.stream import DEFAULT_WIDTH
+from tfaudit.engine.terminal import DEFAULT_WIDTH
 
 _EVENT = re.compile(
     r"\S.*: (Creating|Modifying|Destroying|Reading|Still |Provisioning|Refreshing|Importing|Opening|Closing|Renewing)"

@@ -7,7 +7,7 @@ inode. A small program may be a version switcher, whose answer depends on the di
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
 import re
 import subprocess
@@ -16,8 +16,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-
-import msgspec
 
 from tfaudit.engine import find
 from tfaudit.errors import InternalError, UnavailableError
@@ -104,6 +102,8 @@ def digest(engine: Engine, *, cache: Path | None) -> str | None:
     known = _recall(cache, engine.path).get("sha256")
     if isinstance(known, str):
         return known
+    import hashlib
+
     try:
         with Path(engine.path).open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -153,8 +153,8 @@ def _load(cache: Path) -> dict[str, Any]:
     """Return the cache, empty when it is absent or damaged: it only saves time."""
     try:
         with cache.open("rb") as file:
-            loaded = msgspec.json.decode(file.read(_MAX_CACHE))
-    except (OSError, msgspec.DecodeError, RecursionError):
+            loaded = json.loads(file.read(_MAX_CACHE))
+    except (OSError, ValueError, RecursionError):
         return {}
     return loaded if isinstance(loaded, dict) else {}
 
@@ -177,5 +177,5 @@ def _remember(cache: Path | None, path: str, answers: dict[str, Any]) -> None:
         import tempfile
 
         with tempfile.NamedTemporaryFile(dir=cache.parent, delete=False) as file:
-            file.write(msgspec.json.encode(entries))
+            file.write(json.dumps(entries).encode())
         Path(file.name).replace(cache)

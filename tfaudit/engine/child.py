@@ -12,9 +12,9 @@ import select
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path, PurePath
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import PurePath
 from typing import Final
 
 from tfaudit.engine import find, terminal
@@ -25,7 +25,6 @@ from tfaudit.errors import UnavailableError
 
 Write = Callable[[bytes], None]
 
-_STANDARD: Final = 2
 _CHUNK: Final = 64 * 1024
 _PATIENCE: Final = 3.0
 # Ends by SIGKILL when the engine has ended, by the end of its input when tfaudit has.
@@ -67,6 +66,30 @@ class _Watcher:
         os.close(self._lifeline)
 
 
+class _Process:
+    """A child of ours by its number."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._lock = threading.Lock()
+        self._code: int | None = None
+
+    def wait(self) -> int:
+        """Return its exit code, or the negative number of the signal that ended it, when it has ended."""
+        with self._lock:
+            if self._code is None:
+                try:
+                    self._code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+                except ChildProcessError:  # our caller has chosen to know of no child's end
+                    self._code = 0
+            return self._code
+
+    def send(self, number: int) -> None:
+        """Send it a signal, unless its end is known: another process may have its number by then."""
+        if self._code is None:
+            os.kill(self.pid, number)
+
+
 class Child:
     """A running engine process; its descriptors are the caller's.
 
@@ -74,7 +97,7 @@ class Child:
     few seconds later.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], watcher: _Watcher | None, *, own_group: bool) -> None:
+    def __init__(self, process: _Process, watcher: _Watcher | None, *, own_group: bool) -> None:
         self.own_group = own_group
         self.quiet = self._shielded = watcher is None
         self._watcher = watcher
@@ -114,10 +137,10 @@ class Child:
             if self._pidfd >= 0:
                 signal.pidfd_send_signal(self._pidfd, number)
             else:
-                self._process.send_signal(number)
+                self._process.send(number)
 
     def wait(self) -> int:
-        """Return Popen's return code, when it has ended."""
+        """Return its exit code, or the negative number of the signal that ended it, when it has ended."""
         return self._process.wait()
 
     def close(self) -> None:
@@ -142,57 +165,50 @@ def spawn(
 ) -> Child:
     """Start the engine, watched over unless it only reads."""
     own_group = shielded or not terminal.is_foreground()
-    mask = relay.mask
-
-    def prepare() -> None:  # in the child, between fork and exec
-        for number in FORWARDED:
-            # Python's handler would swallow a signal that comes before the exec.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
     name = PurePath(engine[0]).name.removesuffix("-bin")
     watcher = None if shielded else _Watcher()
     try:
-        process = subprocess.Popen(
-            [name, *engine[1:], *call.args],
-            executable=engine[0],
-            env=find.marked(call.env, call.args, own=find.own_path()),
-            stdin=stdio[0],
-            stdout=stdio[1],
-            stderr=stdio[2],
-            pass_fds=tuple(dict.fromkeys((*pass_fds, *_inherited()))),
-            process_group=0 if own_group else None,
-            # Safe beside other threads: nothing in it takes a lock that one of them may hold.
-            preexec_fn=prepare,
-        )
+        with _inheritable(pass_fds):
+            pid = os.posix_spawn(
+                engine[0],
+                [name, *engine[1:], *call.args],
+                find.marked(call.env, call.args, own=find.own_path()),
+                # All else that Python opened is closed by the exec (PEP 446); what our own caller left open for us is
+                # the engine's too: ``-var-file=<(sops -d ...)`` is one.
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, fd, standard) for standard, fd in enumerate(stdio) if fd != standard
+                ],
+                setsigmask=relay.mask,
+                setsigdef=_defaults(),
+                setpgroup=0 if own_group else os.getpgrp(),
+            )
     except OSError as error:
         if watcher is not None:
             watcher.dismiss()
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise UnavailableError(f"the engine {engine[0]} can't be started: {reason}") from error
     if watcher is not None:
-        watcher.watch(process.pid)
-    return Child(process, watcher, own_group=own_group)
+        watcher.watch(pid)
+    return Child(_Process(pid), watcher, own_group=own_group)
 
 
-def _inherited() -> tuple[int, ...]:
-    """Return the descriptors that tfaudit's own caller left open for it and so for the engine.
+def _defaults() -> set[signal.Signals]:
+    """Return the signals that do in the engine what they do by default, though Python or tfaudit took them."""
+    taken = {number for number in FORWARDED if signal.getsignal(number) is not signal.SIG_IGN}
+    return taken | {signal.SIGPIPE, signal.SIGXFSZ}
 
-    ``-var-file=<(sops -d ...)`` is one. What Python opens itself is never inheritable (PEP 446).
-    """
+
+@contextmanager
+def _inheritable(fds: Sequence[int]) -> Iterator[None]:
+    """Let a process that is started meanwhile keep these descriptors under their numbers."""
+    closed = [fd for fd in dict.fromkeys(fds) if not os.get_inheritable(fd)]
+    for fd in closed:
+        os.set_inheritable(fd, True)
     try:
-        found = [int(entry.name) for entry in Path("/dev/fd").iterdir()]
-    except OSError:  # a bare container: nobody can name a descriptor by a path there either
-        return ()
-    return tuple(fd for fd in found if fd > _STANDARD and _is_inheritable(fd))
-
-
-def _is_inheritable(fd: int) -> bool:
-    try:
-        return os.get_inheritable(fd)
-    except OSError:  # the folder's own
-        return False
+        yield
+    finally:
+        for fd in closed:
+            os.set_inheritable(fd, False)
 
 
 def pump(exit_fd: int, sinks: dict[int, Write], feeding: Input | None) -> None:

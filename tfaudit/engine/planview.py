@@ -12,8 +12,8 @@ from tfaudit.engine.human.diagnostics import Diagnostic, Style, product
 from tfaudit.engine.human.jsonlines import ASKED_TWICE
 from tfaudit.engine.human.paint import paint
 from tfaudit.engine.human.printed import TOP, WARNING, plain, split_warnings
-from tfaudit.engine.human.stream import DEFAULT_WIDTH
 from tfaudit.engine.human.wrap import wrap
+from tfaudit.engine.terminal import DEFAULT_WIDTH
 
 Mode = Literal["normal", "destroy", "refresh-only"]
 

@@ -11,6 +11,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from tfaudit.errors import InputError
+
 
 class NotAFileError(OSError):
     """There is something else than a file."""
@@ -26,3 +28,20 @@ def open_regular(path: Path) -> BinaryIO:
         file.close()
         raise NotAFileError(0, "it is not a file")
     return file
+
+
+def read_regular(path: Path, *, limit: int) -> bytes:
+    """Return the file's bytes, none when there is no file; raises :class:`InputError` for one that can't be read.
+
+    So it does for one of more than ``limit`` bytes.
+    """
+    try:
+        with open_regular(path) as file:
+            data = file.read(limit + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from error
+    if len(data) > limit:
+        raise InputError(f"{path} is larger than {limit} bytes")
+    return data

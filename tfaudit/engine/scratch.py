@@ -7,7 +7,6 @@ On Linux in memory, without a name that anyone could open or swap: a memfd, hand
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 from pathlib import Path
 from types import TracebackType
@@ -66,6 +65,8 @@ class Scratch:
 
     def digest(self) -> str:
         """Return the SHA-256 of its bytes, in hexadecimal."""
+        import hashlib
+
         with os.fdopen(os.dup(self.fd), "rb") as file:
             file.seek(0)
             return hashlib.file_digest(file, "sha256").hexdigest()

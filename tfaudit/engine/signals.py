@@ -63,6 +63,8 @@ class Relay:
         self.last: int | None = None
         self.unheeded: int | None = None
         self.on_resize: Callable[[], None] | None = None
+        self.on_start: Callable[[], None] | None = None
+        """Called once, when an engine has been started."""
         self.mask: set[signal.Signals | int] = set()
         """The signal mask from before the run: the engine gets this one."""
         self._lock = threading.Lock()
@@ -108,6 +110,9 @@ class Relay:
             if self.unheeded is not None and not receiver.quiet:
                 number, self.unheeded = self.unheeded, None
                 receiver.send(number)
+        begin, self.on_start = self.on_start, None
+        if begin is not None:
+            begin()
 
     def ended(self) -> None:
         """Forget the engine that was started: it has ended."""

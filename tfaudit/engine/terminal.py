@@ -6,6 +6,10 @@ import fcntl
 import os
 import termios
 from contextlib import suppress
+from typing import Final
+
+DEFAULT_WIDTH: Final = 78
+"""The columns that the engine wraps at where there is no terminal."""
 
 
 def open_like(fd: int) -> tuple[int, int]:

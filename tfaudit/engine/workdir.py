@@ -1,6 +1,7 @@
 """Where does the engine work: its folder, data folder, workspace, backend, and the local state?
 
-What the engine keeps in ``.terraform`` is read as it would read it, but with a size limit; no engine is run.
+What the engine keeps in ``.terraform`` is read as it would read it, but with a size limit; no engine is run. What reads
+JSON is imported when there is some to read: a run's plan waits for this module.
 """
 
 from __future__ import annotations
@@ -9,58 +10,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
-
-import msgspec
+from typing import TYPE_CHECKING, Final, Self
 
 from tfaudit.engine.argv import Invocation
-from tfaudit.engine.regular import open_regular
+from tfaudit.engine.regular import read_regular
 from tfaudit.errors import InputError
+
+if TYPE_CHECKING:
+    from tfaudit.engine.stored import Backend
 
 _MAX_NAME: Final = 64 * 1024
 _MAX_BACKEND: Final = 1024 * 1024
-_MAX_STATE: Final = 1024 * 1024 * 1024
 _DEFAULT_STATE: Final = "terraform.tfstate"
 _REMOTE: Final = ("remote", "cloud")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backend:
-    """The backend that ``init`` has set up."""
-
-    type: str
-    """``s3``, ``local``, ``cloud`` …"""
-    config: Mapping[str, object]
-    """Its settings as stored, null where they aren't set; may hold credentials."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StateId:
-    """Which state, and which version of it."""
-
-    lineage: str
-    """Empty before the first write."""
-    serial: int
-
-
-class _BackendPart(msgspec.Struct):
-    type: str = ""
-    config: dict[str, object] | None = None
-
-
-class _BackendFile(msgspec.Struct):
-    backend: _BackendPart | None = None
-    state_store: _BackendPart | None = None
-
-
-class _StateFile(msgspec.Struct):
-    serial: int = 0
-    lineage: str = ""
-
-
-# Made at import: msgspec lays a Struct's fields out when it is first decoded, and two threads that both do so crash.
-_backend_file: Final = msgspec.json.Decoder(_BackendFile)
-_state_file: Final = msgspec.json.Decoder(_StateFile)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,15 +52,12 @@ class Workdir:
         Raises :class:`~tfaudit.errors.InputError` when what the engine stored can't be read.
         """
         path = self.data / _DEFAULT_STATE
-        data = _read(path, _MAX_BACKEND)
+        data = read_regular(path, limit=_MAX_BACKEND)
         if not data:
             return None
-        try:
-            stored = _backend_file.decode(data)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise InputError(f"{path} is not what init writes: {error}") from error
-        part = stored.backend or stored.state_store
-        return Backend(type=part.type, config=part.config or {}) if part is not None and part.type else None
+        from tfaudit.engine import stored
+
+        return stored.backend(data, what=str(path))
 
     @property
     def is_remote(self) -> bool:
@@ -133,42 +92,10 @@ class Workdir:
 
 def _selected(data: Path) -> str:
     try:
-        return _read(data / "environment", _MAX_NAME).decode(errors="replace").strip() or "default"
+        return read_regular(data / "environment", limit=_MAX_NAME).decode(errors="replace").strip() or "default"
     except InputError:
         return "default"
 
 
 def _text(value: object, default: str) -> str:
     return value if isinstance(value, str) and value else default
-
-
-def read_state_id(path: Path) -> StateId | None:
-    """Return lineage and serial of a state file, None when there is no file or nothing in it.
-
-    Raises :class:`~tfaudit.errors.InputError` for what is no state file.
-    """
-    return parse_state_id(_read(path, _MAX_STATE), what=str(path))
-
-
-def parse_state_id(data: bytes, *, what: str) -> StateId | None:
-    """Return lineage and serial of a state's JSON (``state pull`` prints nothing when there is no state)."""
-    if not data.strip():
-        return None
-    try:
-        state = _state_file.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise InputError(f"{what} is no state file: {error}") from error
-    return StateId(lineage=state.lineage, serial=state.serial)
-
-
-def _read(path: Path, limit: int) -> bytes:
-    try:
-        with open_regular(path) as file:
-            data = file.read(limit + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        return b""
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}") from error
-    if len(data) > limit:
-        raise InputError(f"{path} is larger than {limit} bytes")
-    return data

@@ -1,7 +1,8 @@
 """Which blocks does a configuration hold, and where? The child process behind :mod:`tfaudit.plan.source`.
 
-``python -m tfaudit.plan.hclscan ROOT DATA_DIR [BASE]`` writes one JSON object to stdout: address without instance keys
-to ``[file, line]``. Files that python-hcl2 can't read are passed over.
+``python -m tfaudit.plan.hclscan ROOT DATA_DIR BASE ENTRY`` writes one JSON object to stdout: address without instance
+keys to ``[file, line]``. BASE and ENTRY (where the next run looks first) may be empty. Files that python-hcl2 can't
+read are passed over.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from tfaudit.plan import scancache
+from tfaudit.plan.scancache import Places, Read
+
 _BLOCKS: Final = {"resource": 2, "data": 2, "ephemeral": 2, "action": 2, "module": 1, "output": 1, "check": 1}
 _MENTIONS: Final = re.compile(rb"\b(?:resource|data|module|ephemeral|action)\b")
-_MAX_FILE: Final = 4 << 20
 _MAX_MODULES: Final = 2000
 
 
@@ -29,10 +33,13 @@ class Block(NamedTuple):
     source: str | None
 
 
-def scan(root: Path, data_dir: Path, base: Path | None) -> dict[str, tuple[str, int]]:
-    """Return the place of every block of the root module and of the modules that it calls, by address."""
-    downloaded = _module_directories(root, data_dir)
-    places: dict[str, tuple[str, int]] = {}
+def scan(root: Path, data_dir: Path, base: Path | None, *, read: Read | None = None) -> Places:
+    """Return the place of every block of the root module and of the modules that it calls, by address.
+
+    ``read`` is told which files that took.
+    """
+    downloaded = _module_directories(root, scancache.manifest(data_dir))
+    places: Places = {}
     seen: dict[Path, list[tuple[Path, Block]]] = {}
     pending: list[tuple[str, str, Path]] = [("", "", root)]
     for _ in range(_MAX_MODULES):
@@ -40,7 +47,7 @@ def scan(root: Path, data_dir: Path, base: Path | None) -> dict[str, tuple[str, 
             break
         prefix, key, directory = pending.pop()
         if directory not in seen:
-            seen[directory] = list(blocks(directory))
+            seen[directory] = list(blocks(directory, {} if read is None else read))
         for file, block in seen[directory]:
             place = (_shown(file, root, base), block.line)
             if block.kind == "module":
@@ -55,22 +62,18 @@ def scan(root: Path, data_dir: Path, base: Path | None) -> dict[str, tuple[str, 
     return places
 
 
-def blocks(directory: Path) -> Iterator[tuple[Path, Block]]:
+def blocks(directory: Path, read: Read) -> Iterator[tuple[Path, Block]]:
     """Yield the top-level blocks of the configuration files in ``directory`` that mention any, file by file."""
-    try:
-        files = sorted(entry for entry in directory.iterdir() if _is_configuration(entry.name))
-    except OSError:
-        return
-    for file in files:
-        try:
-            if file.stat().st_size > _MAX_FILE:
-                continue
-            content = file.read_bytes()
-            if _MENTIONS.search(content):
-                found = _json_blocks(content) if file.name.endswith(".json") else _hcl_blocks(content.decode())
-                yield from ((file, block) for block in found)
-        except Exception:  # noqa: BLE001, S112 - whatever a parser or file system says, it costs this file's lines only
+    files = read[os.fspath(directory)] = {}
+    for name, content in scancache.configuration(directory):
+        files[name] = scancache.digest(content)
+        if content is None or not _MENTIONS.search(content):
             continue
+        try:
+            found = _json_blocks(content) if name.endswith(".json") else _hcl_blocks(content.decode())
+        except Exception:  # noqa: BLE001, S112 - whatever a parser says, it costs this file's lines only
+            continue
+        yield from ((directory / name, block) for block in found)
 
 
 def _hcl_blocks(text: str) -> list[Block]:
@@ -133,18 +136,12 @@ def _json_line(text: str, names: tuple[str, ...]) -> int:
     return text.count("\n", 0, position) + 1
 
 
-def _is_configuration(name: str) -> bool:
-    return name.endswith((".tf", ".tofu", ".tf.json", ".tofu.json")) and not name.startswith(".")
-
-
-def _module_directories(root: Path, data_dir: Path) -> dict[str, Path]:
+def _module_directories(root: Path, manifest: bytes | None) -> dict[str, Path]:
     """Return the directory of each installed module by its key (``network.subnets``)."""
     try:
-        manifest = json.loads((data_dir / "modules" / "modules.json").read_bytes())
-        return {
-            entry["Key"]: Path(os.path.normpath(root / entry["Dir"])) for entry in manifest["Modules"] if entry["Key"]
-        }
-    except (OSError, ValueError, KeyError, TypeError):
+        modules = json.loads(manifest or b"{}")["Modules"]
+        return {entry["Key"]: Path(os.path.normpath(root / entry["Dir"])) for entry in modules if entry["Key"]}
+    except (ValueError, KeyError, TypeError):
         return {}
 
 
@@ -163,9 +160,21 @@ def _shown(file: Path, root: Path, base: Path | None) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Scan and write the result; returns the exit code."""
-    root, data_dir, *base = (Path(os.path.abspath(argument)) for argument in arguments)  # noqa: PTH100 - keeps links
-    json.dump(scan(root, data_dir, base[0] if base else None), sys.stdout)
+    """Scan, write the result, and keep it for the next run; returns the exit code."""
+    with suppress(OSError):
+        # The processors are the engine's: nobody waits for the places before its plan is there.
+        os.nice(5)
+    root, data_dir, base, entry = (Path(os.path.abspath(each)) if each else None for each in arguments)  # noqa: PTH100 - keeps links
+    if root is None or data_dir is None:
+        return 64
+    read: Read = {}
+    # Before the scan: should another init change it meanwhile, the entry answers nothing.
+    manifest = scancache.digest(scancache.manifest(data_dir))
+    places = scan(root, data_dir, base, read=read)
+    json.dump(places, sys.stdout)
+    sys.stdout.flush()
+    if entry is not None:
+        scancache.remember(entry, places, read=read, manifest=manifest)
     return 0
 
 

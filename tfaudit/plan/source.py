@@ -1,26 +1,24 @@
 """In which file, on which line, is the block of this resource written?
 
 The configuration is read by python-hcl2 in a child process, so that it overlaps with the engine's plan and can be
-stopped; through local modules by their directories, through downloaded ones by ``modules.json``. A file that can't be
-parsed costs its lines, not the run; so does a scan that takes too long.
+stopped; through local modules by their directories, through downloaded ones by ``modules.json``. What was found is kept
+for the next run of the same files. A file that can't be parsed costs its lines, not the run; so does a scan that takes
+too long.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple
 
-import msgspec
-
 _INDEX: Final = re.compile(r'\["(?:[^"\\]|\\.)*"\]|\[\d+\]|\[\*\]')
-_MAX_OUTPUT: Final = 64 << 20
 
 
 class Source(NamedTuple):
@@ -48,10 +46,29 @@ class SourceMap:
 
 
 class SourceScan:
-    """A scan that runs in a child process until its result is asked for, or it is stopped."""
+    """A scan of the root module in ``root``; downloaded modules are found by ``data_dir``'s ``modules.json``.
 
-    def __init__(self, process: subprocess.Popen[bytes] | None) -> None:
-        self._process = process
+    Paths in the result are relative to ``base`` (the repository's root) where the file lies below it, else to ``root``.
+    ``cache`` is the folder for what was found before. Nothing is read before :meth:`begin`; without a ``root`` nothing
+    ever is.
+    """
+
+    def __init__(
+        self,
+        root: Path | None,
+        *,
+        data_dir: Path | None = None,
+        base: Path | None = None,
+        cache: Path | None = None,
+    ) -> None:
+        self._root = root
+        self._data_dir = data_dir or Path(".terraform")
+        self._base = base
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._begun = root is None
+        self._known: SourceMap | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> SourceScan:
         return self
@@ -61,10 +78,46 @@ class SourceScan:
     ) -> None:
         self.stop()
 
+    def begin(self) -> None:
+        """Look what is known of these files, and start to read them in a child process if nothing is; at most once.
+
+        Where no child process can be started, nothing is found.
+        """
+        with self._lock:
+            if self._begun or self._root is None:
+                return
+            self._begun = True
+            from tfaudit.plan import scancache
+
+            root, data_dir = self._root.absolute(), self._data_dir.absolute()
+            entry = scancache.entry(self._cache, root, data_dir, self._base) if self._cache else None
+            known = scancache.recall(entry, data_dir) if entry else None
+            if known is not None:
+                self._known = SourceMap(known)
+                return
+            places = (root, data_dir, self._base or "", entry or "")
+            command = [sys.executable, "-I", "-m", "tfaudit.plan.hclscan", *map(os.fspath, places)]
+            with suppress(OSError):
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,  # the terminal's Ctrl-C is for the engine
+                )
+
     def result(self, timeout: float) -> SourceMap:
         """Return what was found, waiting at most ``timeout`` seconds; an empty map where it failed or took longer."""
+        self.begin()
+        if self._known is None:
+            self._known = self._answer(timeout)
+        return self._known
+
+    def _answer(self, timeout: float) -> SourceMap:
         if self._process is None:
             return SourceMap()
+        import msgspec
+
         try:
             output, _ = self._process.communicate(timeout=timeout)
             places = msgspec.json.decode(output, type=dict[str, tuple[str, int]]) if output else {}
@@ -75,39 +128,14 @@ class SourceScan:
         return SourceMap(places)
 
     def stop(self) -> None:
-        """End the child process; harmless where it ended already."""
-        process, self._process = self._process, None
+        """End the child process, and start none; harmless where it ended already."""
+        with self._lock:
+            self._begun = True
+            process, self._process = self._process, None
         if process is None:
             return
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             process.kill()
         if process.stdout is not None:
             process.stdout.close()
         process.wait()
-
-
-def _give_way() -> None:
-    """Leave the processors to the engine: nobody waits for the places before its plan is there."""
-    os.nice(5)
-
-
-def start_scan(root: Path, *, data_dir: Path, base: Path | None = None) -> SourceScan:
-    """Start to read the root module in ``root``; downloaded modules are found by ``data_dir``'s ``modules.json``.
-
-    Paths in the result are relative to ``base`` (the repository's root) where the file lies below it, else to ``root``.
-    Returns at once, also where no child process can be started; then nothing is found.
-    """
-    command = [sys.executable, "-I", "-m", "tfaudit.plan.hclscan", os.fspath(root), os.fspath(data_dir)]
-    command += [os.fspath(base)] if base is not None else []
-    try:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,  # the terminal's Ctrl-C is for the engine
-            preexec_fn=_give_way,
-        )
-    except OSError:
-        return SourceScan(None)
-    return SourceScan(process)

@@ -98,7 +98,7 @@ def _run(stage: Stage, planned: Planned, tracker: OutcomeTracker, view: View) ->
         )
 
     if view.json:
-        return _in_lines(stage, call(json=True), _as_json(stage, tracker, view.joined))
+        return _in_lines(stage, call(json=True), _as_json(stage, tracker, view.joined() if view.joined else None))
     cache = brand.default_cache(run.world.environ)
     if run.engine.brand == "opentofu" and brand.json_into(run.engine, run.world.environ, cache=cache):
         with closing(process.SideStream(tracker.feed)) as side:
@@ -120,8 +120,8 @@ def _as_it_is(stage: Stage, call: Call, side: process.SideStream | None, view: V
         error_width=screen.error_width,
         destroy=stage.run.invocation.command == "destroy",
         compact_warnings=screen.compact_warnings,
-        held=view.text.held if view.text else (),
-        told=view.text.told if view.text else (),
+        held=view.text().held if view.text else (),
+        told=view.text().told if view.text else (),
     )
     ended = process.run_human(
         stage.run.engine.command,
@@ -176,8 +176,8 @@ def _options(stage: Stage, planned: Planned, view: View) -> Options:
         destroy=stage.run.invocation.command == "destroy",
         compact_warnings=screen.compact_warnings,
         state_out=stage.run.invocation.value("state-out"),
-        held=view.text.held if view.text else (),
-        told=view.text.told if view.text else (),
+        held=view.text().held if view.text else (),
+        told=view.text().told if view.text else (),
         imports=planning.import_labels(planned.plan) if planned.plan else (),
     )
 

@@ -4,7 +4,8 @@ Plan, look into it, let the gate decide, ask, record the intent, let the gate de
 apply exactly that plan, record the outcome. Nothing changes before the intent is in the log; what came of it is
 recorded on every way out.
 
-What isn't needed to start the engine is imported inside the functions: it is loaded while the engine runs.
+What isn't needed to start the engine is imported inside the functions, where it is needed: it is loaded while the
+engine runs, and the first to need something must not wait for what comes later.
 """
 
 from __future__ import annotations
@@ -102,14 +103,16 @@ def _plan(stage: Stage) -> int:
 
 
 def _record_plan(stage: Stage, ended: Ended, started: datetime) -> None:
-    from tfaudit.runs import deciding, facts, planning, recovery, summary
-    from tfaudit.runs.intents import write_plan
-    from tfaudit.runs.recording import Recorder
+    from tfaudit.runs import planning
 
     run = stage.run
     if run.invocation.out is not None and not run.seal and (run.workdir.root / run.invocation.out).is_file():
         planning.load(run.workdir.root / run.invocation.out, stage.scratch)
     planned = planning.look_into(stage, planning.redactor(run))
+    from tfaudit.runs import deciding, facts, recovery, summary
+    from tfaudit.runs.intents import write_plan
+    from tfaudit.runs.recording import Recorder
+
     status: Status = "planned" if ended.code in (0, 2) else facts.failed(ended)
     verdict = _consider(stage, planned) if status == "planned" else None
     recorder = Recorder(run, _ready(stage, verdict), planned.redactor)
@@ -128,11 +131,13 @@ def _apply(stage: Stage) -> int:
     started = run.world.clock()
     view = showing.new_view(stage)
     ended = showing.first_half(stage, view)
-    from tfaudit.runs import facts, planning, variables
-    from tfaudit.runs.recording import Recorder
+    from tfaudit.runs import planning
 
     stage.scratch.seal()
     planned = planning.look_into(stage, planning.redactor(run))
+    from tfaudit.runs import facts, variables
+    from tfaudit.runs.recording import Recorder
+
     if ended.code != 0:
         showing.close_first_half(stage, planned, ended, view, asked=False)
         recorder = Recorder(run, stage.ready.result(), planned.redactor)
@@ -162,13 +167,15 @@ def _apply(stage: Stage) -> int:
 
 def _apply_saved(stage: Stage, path: Path) -> int:
     """Apply a plan that was saved before, by whatever made it: the engine asks nothing then."""
-    from tfaudit.runs import opaque, planning
-    from tfaudit.runs.recording import Recorder
+    from tfaudit.runs import planning
 
     run = stage.run
     started = run.world.clock()
     planning.load_given(stage, path)
     planned = planning.look_into(stage, planning.redactor(run))
+    from tfaudit.runs import opaque
+    from tfaudit.runs.recording import Recorder
+
     if planned.file is None or planned.file.kind in ("unknown", "old"):
         raise planning.not_a_plan(path)
     if planned.file.kind == "bookmark":
@@ -221,7 +228,7 @@ def _consider(stage: Stage, planned: Planned) -> Verdict | None:
 
     verdict = gating.consider(stage, planned)
     if verdict is not None:
-        deciding.say_findings(stage.run, verdict.evaluations or ())
+        deciding.say_findings(stage.run, verdict.evaluations)
     return verdict
 
 

@@ -63,6 +63,10 @@ class Background(Generic[T]):
         except BaseException as error:  # noqa: BLE001 - it is raised again where the result is asked for
             self._error = error
 
+    def peek(self) -> T | None:
+        """Return what the function returned; None where it has not ended yet, or has raised."""
+        return None if self._thread.is_alive() or self._error is not None else self._value
+
     def result(self) -> T:
         """Wait for the function and return what it returned."""
         self.start()
@@ -72,23 +76,38 @@ class Background(Generic[T]):
         return self._value
 
 
-def preload() -> None:
-    """Import what a run needs after its plan, while the engine plans."""
+def prepare(run: Run) -> Ready:
+    """Return what :func:`get_ready` does, and have loaded what the run needs next: first what looks into its plan."""
+    run.scan.begin()
+    repository = Background(lambda: _repository(run))
+    repository.start()
+    import tfaudit.runs.planning
+
+    ready = get_ready(run, repository)
     import tfaudit.runs.applying
     import tfaudit.runs.intents
-    import tfaudit.runs.planning
     import tfaudit.runs.recovery  # noqa: F401 - to be found loaded by whoever imports it
 
+    return ready
 
-def get_ready(run: Run) -> Ready:
-    """Return what the records need; raises :class:`LedgerError` or :class:`ConfigError` when there can be no record."""
-    from tfaudit.engine import brand
+
+def _repository(run: Run) -> Repository | None:
     from tfaudit.identity import git
+
+    return git.read(run.workdir.root, run.world.environ)
+
+
+def get_ready(run: Run, asked: Background[Repository | None] | None = None) -> Ready:
+    """Return what the records need; raises :class:`LedgerError` or :class:`ConfigError` when there can be no record.
+
+    ``asked`` is git, if it is being asked already.
+    """
+    from tfaudit.engine import brand
     from tfaudit.runs.ledgers import open_ledger
     from tfaudit.runs.stack import stack_name
 
     environ = run.world.environ
-    repository = git.read(run.workdir.root, environ)
+    repository = asked.result() if asked is not None else _repository(run)
     stack = stack_name(
         configured=run.config.stack,
         repository=repository,

@@ -1,20 +1,27 @@
-"""What stands ready while a run goes on: its screen, its input, its plan file, and what is gathered meanwhile."""
+"""What stands ready while a run goes on: its screen, its input, its plan file, and what is gathered meanwhile.
+
+The engine waits for this module, so what is needed only once it runs is imported then.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from tfaudit.engine.human import DEFAULT_WIDTH, JsonFilter
 from tfaudit.engine.output import Output
-from tfaudit.engine.planview import PlanText
 from tfaudit.engine.scratch import Scratch
 from tfaudit.engine.signals import Relay
 from tfaudit.engine.stdin import Input
-from tfaudit.runs.ready import Background, Ready, get_ready, preload
+from tfaudit.engine.terminal import DEFAULT_WIDTH
+from tfaudit.runs.ready import Background, Ready, prepare
 from tfaudit.runs.run import Run
+
+if TYPE_CHECKING:
+    from tfaudit.engine.human import JsonFilter
+    from tfaudit.engine.planview import PlanText
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +63,11 @@ def _columns(fd: int) -> int:
 class View:
     """How the plan's half of an apply was shown, which its other half goes on with. At most one of the two is there."""
 
-    text: PlanText | None = None
+    text: Callable[[], PlanText] | None = None
     """For people."""
     json: bool = False
     """The user wants the machine-readable stream."""
-    joined: JsonFilter | None = None
+    joined: Callable[[], JsonFilter] | None = None
     """What makes one stream of the plan's and the apply's; None for a plan that was saved before."""
 
 
@@ -80,10 +87,13 @@ class Stage:
 
     @classmethod
     def set(cls, run: Run, relay: Relay, stack: ExitStack) -> Self:
-        """Start what can go on while the engine plans."""
+        """Prepare what goes on beside the engine, from the moment that it runs."""
         stdin = Input.of(run.invocation)
         stack.callback(stdin.close)
         stack.callback(run.scan.stop)
+        ready = Background(lambda: prepare(run))
+        relay.on_start = ready.start
+        stack.callback(_close_policy, ready)
         return cls(
             run=run,
             relay=relay,
@@ -91,11 +101,12 @@ class Stage:
             stdin=stdin,
             screen=Screen.of(run),
             scratch=stack.enter_context(Scratch("plan")),
-            ready=Background(lambda: _prepared(run)),
+            ready=ready,
         )
 
 
-def _prepared(run: Run) -> Ready:
-    ready = get_ready(run)
-    preload()
-    return ready
+def _close_policy(background: Background[Ready]) -> None:
+    """End what was started to evaluate the policy, whether or not it came to that."""
+    ready = background.peek()
+    if ready is not None and ready.gate is not None:
+        ready.gate.policy.close()

@@ -8,10 +8,9 @@ from typing import Final
 
 import msgspec
 
-from tfaudit.engine import process, workdir
+from tfaudit.engine import process, stored
 from tfaudit.engine.argv import state_pull_call
 from tfaudit.engine.signals import Relay
-from tfaudit.engine.workdir import parse_state_id, read_state_id
 from tfaudit.errors import InputError, TfauditError
 from tfaudit.runs.facts import StateId
 from tfaudit.runs.run import Run
@@ -26,14 +25,14 @@ def current(run: Run, relay: Relay, *, after: bool = False) -> StateId | None:
     """
     try:
         path = run.workdir.state_path(run.invocation, after=after)
-        found = read_state_id(path) if path is not None else _pulled(run, relay)
+        found = stored.read_state_id(path) if path is not None else _pulled(run, relay)
     except TfauditError:
         return None
     return StateId(lineage=found.lineage, serial=found.serial) if found else StateId(lineage="", serial=0)
 
 
-def _pulled(run: Run, relay: Relay) -> workdir.StateId | None:
-    return parse_state_id(_pull(run, relay), what="what state pull printed")
+def _pulled(run: Run, relay: Relay) -> stored.StateId | None:
+    return stored.parse_state_id(_pull(run, relay), what="what state pull printed")
 
 
 def _pull(run: Run, relay: Relay) -> bytes:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tfaudit.engine import argv
-from tfaudit.engine.workdir import Backend, StateId, Workdir, parse_state_id, read_state_id
+from tfaudit.engine.stored import Backend, StateId, parse_state_id, read_state_id
+from tfaudit.engine.workdir import Workdir
 from tfaudit.errors import InputError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tfaudit.plan.hclscan import scan
-from tfaudit.plan.source import Source, SourceMap, start_scan
+from tfaudit.plan.source import Source, SourceMap, SourceScan
 
 MAIN = """# resource "not" "this" {}
 resource "a_b" "c" {
@@ -95,14 +95,15 @@ def test_instances_share_their_blocks_place() -> None:
 
 def test_the_scan_runs_beside(root: Path) -> None:
     """A child process reads the configuration while others work."""
-    with start_scan(root, data_dir=root / ".terraform") as running:
+    with SourceScan(root, data_dir=root / ".terraform") as running:
+        running.begin()
         places = running.result(60)
     assert places.find('module.m["x"].a_b.in') == Source("inner/a.tf", 2)
 
 
 def test_a_scan_that_takes_too_long_costs_the_lines(root: Path) -> None:
     """A result that is not there in time is an empty map; the child is stopped."""
-    running = start_scan(root, data_dir=root / ".terraform")
+    running = SourceScan(root, data_dir=root / ".terraform")
     assert len(running.result(0)) == 0
     assert len(running.result(0)) == 0
     running.stop()
@@ -110,4 +111,11 @@ def test_a_scan_that_takes_too_long_costs_the_lines(root: Path) -> None:
 
 def test_no_configuration_is_an_empty_map(tmp_path: Path) -> None:
     """A folder that is not there has no blocks."""
-    assert len(start_scan(tmp_path / "none", data_dir=tmp_path).result(60)) == 0
+    assert len(SourceScan(tmp_path / "none", data_dir=tmp_path).result(60)) == 0
+
+
+def test_a_stopped_scan_starts_nothing(root: Path) -> None:
+    """A run that has ended begins no scan any more."""
+    scan = SourceScan(root, data_dir=root / ".terraform")
+    scan.stop()
+    assert len(scan.result(60)) == 0

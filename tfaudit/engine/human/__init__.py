@@ -3,6 +3,6 @@
 from tfaudit.engine.human.diagnostics import Diagnostic, Piece, Style
 from tfaudit.engine.human.jsonlines import JsonFilter
 from tfaudit.engine.human.message import import_label
-from tfaudit.engine.human.stream import DEFAULT_WIDTH, Options, Renderer
+from tfaudit.engine.human.stream import Options, Renderer
 
-__all__ = ["DEFAULT_WIDTH", "Diagnostic", "JsonFilter", "Options", "Piece", "Renderer", "Style", "import_label"]
+__all__ = ["Diagnostic", "JsonFilter", "Options", "Piece", "Renderer", "Style", "import_label"]

@@ -10,8 +10,8 @@ from tfaudit.engine.human import diagnostics
 from tfaudit.engine.human import message as parts
 from tfaudit.engine.human.diagnostics import Diagnostic, Piece, Style, product
 from tfaudit.engine.human.wrap import wrap
+from tfaudit.engine.terminal import DEFAULT_WIDTH
 
-DEFAULT_WIDTH = 78
 """The columns that both engines assume where the stream is no terminal."""
 
 
