@@ -42,6 +42,8 @@ MAX_BLOB: Final = 8192
 MIN_RSA: Final = 2048
 MAX_RSA: Final = 16384
 """Bits of an RSA key, as OpenSSH has it at most."""
+MAX_EXPONENT: Final = 64
+"""Bits of an RSA key's exponent: a long one makes verifying slow, and whoever brings a signature brings its key."""
 _CURVE_HASHES: Final[Mapping[str, hashes.HashAlgorithm]] = {
     "ecdsa-sha2-nistp256": hashes.SHA256(),
     "ecdsa-sha2-nistp384": hashes.SHA384(),
@@ -220,6 +222,8 @@ def _parsed(blob: bytes, what: str) -> SshKey:
                 f"{what} is an RSA key of {max(modulus, 0).bit_length()} bits",
                 hint=f"{MIN_RSA} to {MAX_RSA} are taken; better make an ed25519 key",
             )
+        if exponent.bit_length() > MAX_EXPONENT:
+            raise InputError(f"{what} has an exponent of {exponent.bit_length()} bits", hint="65537 is the usual one")
         handle = rsa.RSAPublicNumbers(exponent, modulus).public_key()
     else:
         raise InputError(f"{what} has the unknown type {kind[:60]!r}", hint=f"known: {', '.join(KINDS)}")

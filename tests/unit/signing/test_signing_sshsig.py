@@ -254,6 +254,8 @@ def test_a_key_has_one_spelling():
         sshkeys.parse_blob(frame(b"ecdsa-sha2-nistp256", b"nistp256", compressed), what="key")
     with pytest.raises(InputError, match="shortest"):
         sshkeys.parse_blob(frame(b"ssh-rsa", mpint(65537), b"\0" + mpint(1 << 2047 | 1)), what="key")
+    with pytest.raises(InputError, match="exponent of 65 bits"):
+        sshkeys.parse_blob(frame(b"ssh-rsa", mpint(1 << 64 | 1), mpint(1 << 2047 | 1)), what="key")
     with pytest.raises(InputError, match="another curve"):
         sshkeys.parse_blob(frame(b"ecdsa-sha2-nistp256", b"nistp384", compressed), what="key")
     with pytest.raises(InputError, match="no public key"):
