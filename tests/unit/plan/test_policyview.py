@@ -352,3 +352,47 @@ def leaves(value: Any) -> list[Any]:
         members = value.values() if isinstance(value, dict) else value
         return [leaf for member in members for leaf in leaves(member)]
     return [value]
+
+
+PARTS = st.sampled_from(
+    [
+        "resource_changes",
+        "resource_drift",
+        "deferred_changes",
+        "output_changes",
+        "action_invocations",
+        "planned_values",
+        "prior_state",
+        "variables",
+        "configuration",
+        "checks",
+        "unheard_of",
+    ]
+)
+WORDS = st.sampled_from(
+    """
+    address type name values sensitive_values resources child_modules root_module outputs value change before after
+    before_sensitive after_sensitive after_unknown expressions constant_value references module_calls module variables
+    default sensitive provisioners provider_config config_values resource_change actions expression
+    """.split()  # noqa: SIM905 - a list of thirty lines says no more
+)
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(PARTS, ODD, max_size=4), st.sampled_from(["0.1", "1.2"]))
+def test_odd_shapes(members: dict[str, Any], version: str) -> None:
+    """Whatever shape the parts have, there is a document with the same members, or a refusal in one line."""
+    data = json.dumps({"format_version": version, "resource_changes": [], **members}).encode()
+    try:
+        plan = read_plan(data)
+        seen = redacted_json(data, plan)
+        list(policyview.changes(plan))
+        list(policyview.outputs(plan))
+    except InputError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - either way it goes is right
+        return
+    assert json.loads(seen).keys() == json.loads(data).keys()
