@@ -8,6 +8,7 @@ too long.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
