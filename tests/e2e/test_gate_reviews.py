@@ -95,7 +95,9 @@ def test_a_review_of_the_planned_commit_counts(gated: support.Project, github: P
     done = gated.tfaudit("apply", "change.plan", code=77)
     assert gatekit.codes(done) == {"no-approval"}
     assert "no pull request has the planned commit" in done.stderr
+    gated.tfaudit("gate", "change.plan", code=77)
     review(github, head(gated), ALICE)
+    gated.tfaudit("gate", "change.plan")
     assert "approved by 1" in gated.tfaudit("apply", "change.plan").stderr
     assert gatekit.deployed(gated) == "small"
     assert gatekit.findings(gated) == []
