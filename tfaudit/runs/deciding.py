@@ -46,7 +46,7 @@ def recorded(draft: Draft, verdict: Verdict) -> dict[str, object]:
         "approvals": [vote.id for vote in decision.counted],
         "rules": basis.digest(verdict.gate.rules),
         "bundle": verdict.gate.rules.pinned,
-        "policy": [_evaluated(one) for one in verdict.evaluations or ()],
+        "policy": [_evaluated(one) for one in verdict.evaluations],
         "basis": draft.disclose(BASIS_POINTER, text),
     }
     if verdict.heard:

@@ -16,12 +16,13 @@ from tfaudit.errors import ConfigError, LedgerError, TfauditError, UnavailableEr
 from tfaudit.ledger import ids
 
 if TYPE_CHECKING:
-    from tfaudit.config.gating import GateRule, IdentitySettings
+    from tfaudit.config.gating import IdentitySettings
     from tfaudit.engine.unbound import Inputs
     from tfaudit.gate.model import Decision, LedgerView, Request, Rules, Subject, Vote
     from tfaudit.ledger.erasing import Erasure
     from tfaudit.ledger.log import Ledger, Receipt
     from tfaudit.ledger.reader import Reader
+    from tfaudit.policy.evaluate import Pending
     from tfaudit.policy.model import Evaluation
     from tfaudit.runs.planning import Planned
     from tfaudit.runs.ready import Ready
@@ -44,8 +45,8 @@ class Gate:
     """The gate in force for a run's stack."""
 
     rules: Rules
-    gate_rules: tuple[GateRule, ...]
-    """What the policy engine evaluates for it."""
+    policy: Pending
+    """The policy and the gate's own rules, waiting for the plan; to be closed."""
     identity: IdentitySettings
     known_as: tuple[str, ...] = ()
     """Other names under which the ledger knows the state: what is pinned for any of them holds."""
@@ -83,7 +84,7 @@ class Verdict:
     change: Change | None
     """None for a command that can't be looked into."""
     request: Request
-    evaluations: tuple[Evaluation, ...] | None
+    evaluations: tuple[Evaluation, ...]
     view: LedgerView
     decided: int
     """Milliseconds since the epoch."""
@@ -118,6 +119,7 @@ def prepare(run: Run, ledger: Ledger, stack: str, state_key: str | None) -> Gate
         return None
     from tfaudit.gate import inforce
     from tfaudit.ledger import pinned
+    from tfaudit.policy.evaluate import start
 
     found = pinned.in_force(reader)
     known_as = _known_as(reader, stack, state_key) if found is not None else ()
@@ -126,7 +128,9 @@ def prepare(run: Run, ledger: Ledger, stack: str, state_key: str | None) -> Gate
         return None
     return Gate(
         rules=rules,
-        gate_rules=inforce.gate_rules_for(config, found, stack),
+        policy=start(
+            config.policy, inforce.gate_rules_for(config, found, stack, known_as=known_as), environ=run.world.environ
+        ),
         identity=inforce.identity_for(config, found),
         known_as=known_as,
     )
@@ -156,7 +160,7 @@ def consider(stage: Stage, planned: Planned) -> Verdict | None:
         gate,
         change=change,
         request=replace(request, identities=request.identities | fetched.authors),
-        evaluations=_evaluated(run, gate),
+        evaluations=_evaluated(run, ready, gate, planned),
         outside=(*fetched.votes, *(vote for _, vote in carried)),
         brought={vote.id: envelope for envelope, vote in carried},
     )
@@ -170,6 +174,7 @@ def consider_unseen(run: Run, ready: Ready) -> Verdict | None:
     gate, command = ready.gate, run.invocation.command
     if gate is None or command not in GATED:
         return None
+    gate.policy.close()
     ready = _known(run, ready, gate, None)
     instead = "apply -refresh-only" if command == "refresh" else "plan -out and apply, or a stack without a gate"
     request = Request(
@@ -256,7 +261,7 @@ def _decide(
     *,
     change: Change | None,
     request: Request,
-    evaluations: tuple[Evaluation, ...] | None,
+    evaluations: tuple[Evaluation, ...],
     outside: tuple[Vote, ...],
     brought: Mapping[str, bytes],
 ) -> Verdict:
@@ -445,7 +450,6 @@ def _request(stage: Stage, planned: Planned, ready: Ready, gate: Gate, change: C
 def _subject(
     run: Run, ready: Ready, gate: Gate, *, plan_sha256: str, digest: str, lineage: str, serial: int
 ) -> Subject:
-    import hashlib
 
     from tfaudit.gate.model import Subject
 
@@ -465,7 +469,7 @@ def _subject(
         backend=backend.type if backend else "local",
         target=ready.actor.claim("aws-sts", "account"),
         commit=ready.repository.commit if ready.repository else None,
-        policy=hashlib.sha256(b"").hexdigest(),
+        policy=gate.policy.digest,
     )
 
 
@@ -530,6 +534,17 @@ def _known(run: Run, ready: Ready, gate: Gate, digest: str | None) -> Ready:
     return replace(ready, actor=found.actor, kept=found.kept)
 
 
-def _evaluated(run: Run, gate: Gate) -> tuple[Evaluation, ...] | None:
-    """Return what the policy says; None, which denies, where one is configured: nothing evaluates it yet."""
-    return None if run.config.policy is not None or gate.gate_rules or run.evidence else ()
+def _evaluated(run: Run, ready: Ready, gate: Gate, planned: Planned) -> tuple[Evaluation, ...]:
+    """Return what the policy finds in the plan; what could not be evaluated is among it, and denies."""
+    from tfaudit.policy.evaluate import actor_view
+    from tfaudit.runs.variables import given
+
+    assert planned.plan is not None  # noqa: S101 - the only caller has looked
+    with gate.policy as policy:
+        return policy.evaluate(
+            planned.plan,
+            planned.document or b"",
+            actor=actor_view(ready.actor),
+            given=given(run),
+            evidence=[run.world.cwd / name for name in run.evidence],
+        )

@@ -45,6 +45,8 @@ class Planned:
     """Why ``plan`` is None although there is a file."""
     variables: Variables | None = None
     """The root module's variables, as the plan file knows them; None where it can't be looked into."""
+    document: memoryview | None = None
+    """The plan JSON that ``plan`` was read from, secrets and all: for a policy's input, never to be kept."""
     redactor: Redactor
     """Knows this plan's secrets, where there is one: to be used for all that is recorded from here on."""
 
@@ -155,13 +157,15 @@ def look_into(stage: Stage, known: Redactor) -> Planned:
         )
         if captured.ended.code != 0:
             return without(_reason(captured.ended))
-        plan = read_plan(_mapped(shown), redactor=known, given=tuple(given(run)))
+        document = _mapped(shown)
+        plan = read_plan(document, redactor=known, given=tuple(given(run)))
     except TfauditError as error:
         return without(str(error))
     return Planned(
         sha256=sha256,
         file=file,
         plan=plan,
+        document=document,
         problem=None,
         variables=variables.read(scratch.fd),
         redactor=plan.redactor,
