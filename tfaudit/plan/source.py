@@ -97,7 +97,7 @@ class SourceScan:
                 self._known = SourceMap(known)
                 return
             places = (root, data_dir, self._base or "", entry or "")
-            command = [sys.executable, "-I", "-m", "tfaudit.plan.hclscan", *map(os.fspath, places)]
+            command = [sys.executable, "-I", "-m", "tfaudit.plan.hclscan", *(os.fspath(each) for each in places)]
             with suppress(OSError):
                 self._process = subprocess.Popen(
                     command,
