@@ -93,8 +93,9 @@ def _package(words: list[_Word], path: str) -> str:
 
 def _heads(words: list[_Word], package: str) -> Iterator[RegoRule]:
     for at, word in enumerate(words):
-        if not word.is_name or (at and words[at - 1].text == "."):
-            continue
+        follows = words[at + 1].text if at + 1 < len(words) else ""
+        if not word.is_name or (at and words[at - 1].text == ".") or follows == "(":
+            continue  # a member, or a function
         # The head of a rule, or a name in the body of one, which is a rule too, or nothing.
         severity: Severity | None = (
             "deny" if DENY.fullmatch(word.text) else "warn" if WARN.fullmatch(word.text) else None
