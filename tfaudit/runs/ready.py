@@ -65,7 +65,7 @@ class Background(Generic[T]):
 
     def peek(self) -> T | None:
         """Return what the function returned; None where it has not ended yet, or has raised."""
-        return None if self._thread.is_alive() or self._error is not None else self._value
+        return None if not hasattr(self, "_value") or self._error is not None else self._value
 
     def result(self) -> T:
         """Wait for the function and return what it returned."""
