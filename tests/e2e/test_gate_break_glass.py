@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import gatekit
@@ -74,10 +75,11 @@ def test_a_review_that_nobody_made_in_time_is_overdue(
     project: support.Project, alice: gatekit.Person, carol: gatekit.Person
 ) -> None:
     """`log --overdue` names the run and ends with 76; who broke the glass can't review it."""
-    gated = _pinned(project, alice, carol, within="1m")
+    gated = _pinned(project, alice, carol, within="1s")
     gatekit.approve(gated, carol, "fix.plan", "--break-glass")
     gated.tfaudit("--break-glass", "apply", "fix.plan")
     run = gatekit.last_run(gated)
+    time.sleep(1.1)
     assert run in gated.tfaudit("log", "--overdue", code=76).stdout
     gatekit.approve(gated, carol, run, "--review", code=None)
     assert run in gated.tfaudit("log", "--overdue", code=76).stdout
