@@ -113,15 +113,15 @@ def raw(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **heade
     handler.wfile.write(body)
 
 
-def claims(issuer: Issuer | str, audience: object = "tfaudit", **more: Any) -> dict[str, Any]:
+def claims(issuer: Issuer | str, audience: object = "tfaudit", *, now: datetime = NOW, **more: Any) -> dict[str, Any]:
     """Return the claims of a token that is good for five minutes; None among ``more`` leaves one out."""
     base: dict[str, Any] = {
         "iss": issuer if isinstance(issuer, str) else issuer.url,
         "sub": "somebody",
         "aud": audience,
-        "iat": int(NOW.timestamp()),
-        "nbf": int(NOW.timestamp()),
-        "exp": int((NOW + timedelta(minutes=5)).timestamp()),
+        "iat": int(now.timestamp()),
+        "nbf": int(now.timestamp()),
+        "exp": int((now + timedelta(minutes=5)).timestamp()),
     }
     return {name: value for name, value in (base | more).items() if value is not None}
 
