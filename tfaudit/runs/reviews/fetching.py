@@ -12,18 +12,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from tfaudit.gate.model import Subject
-from tfaudit.runs.reviews import env0, github, gitlab
 from tfaudit.runs.reviews.model import Answer, Fetched, Unanswered
 
 _Ask = Callable[[Mapping[str, str], str], Answer]
 _Address = Callable[[Mapping[str, str]], str]
-_ASKED: Final[Mapping[str, tuple[_Ask, _Address]]] = {
-    "github-review": (github.reviews, github.address),
-    "github-environment": (github.environment, github.address),
-    "gitlab-merge-request": (gitlab.merge_request, gitlab.address),
-    "gitlab-deployment": (gitlab.deployment, gitlab.address),
-    "env0": (env0.deployment, env0.address),
-}
 _ISSUER_OF: Final = {
     "api.github.com": "token.actions.githubusercontent.com",
     "gitlab.com": "gitlab.com",
@@ -75,13 +67,29 @@ def fetch(
 
 
 def _ask(source: str, environ: Mapping[str, str], commit: str, issuers: tuple[str, ...]) -> Answer:
-    if source not in _ASKED:
-        raise Unanswered("there is no such platform")
-    ask, address = _ASKED[source]
+    address, ask = _platform(source)
     host = _host(address(environ))
     if not host or not _is_believed(host, tuple(filter(None, map(_host, issuers)))):
         raise Unanswered(f"the API at {host or 'no host'} is none of those that [identity] issuers lets count")
     return ask(environ, commit)
+
+
+def _platform(source: str) -> tuple[_Address, _Ask]:
+    """Return where the platform is asked, and what asks it: loaded for a gate that takes its word, and for no other."""
+    from tfaudit.runs.reviews import env0, github, gitlab
+
+    match source:
+        case "github-review":
+            return github.address, github.reviews
+        case "github-environment":
+            return github.address, github.environment
+        case "gitlab-merge-request":
+            return gitlab.address, gitlab.merge_request
+        case "gitlab-deployment":
+            return gitlab.address, gitlab.deployment
+        case "env0":
+            return env0.address, env0.deployment
+    raise Unanswered("there is no such platform")
 
 
 def _host(url: str) -> str:
