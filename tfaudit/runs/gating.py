@@ -475,6 +475,7 @@ def _subject(
 
 def _fetched(run: Run, ready: Ready, gate: Gate, request: Request) -> Fetched:
     """Return what the platforms know of approvals, where the gate takes their word."""
+    from tfaudit.engine.argv import Role
     from tfaudit.runs.reviews import fetch, is_clean
 
     fetched = fetch(
@@ -485,8 +486,9 @@ def _fetched(run: Run, ready: Ready, gate: Gate, request: Request) -> Fetched:
         now=_now(run),
         issuers=gate.identity.issuers,
     )
-    for problem in fetched.problems:
-        run.world.say(f"an approval could not be asked for: {problem}")
+    if run.invocation.role is Role.APPLY:  # a plan on somebody's own machine has no job's token, and needs none
+        for problem in fetched.problems:
+            run.world.say(f"an approval could not be asked for: {problem}")
     return fetched
 
 
