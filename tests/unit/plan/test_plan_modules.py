@@ -21,6 +21,13 @@ ROOT_TEXT = (
 )
 
 
+def zipped(path: Path, members: dict[str, str]) -> None:
+    """Write a zip with these members."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+
+
 class Place:
     """A root module that calls another one, and its plan file."""
 
@@ -139,6 +146,22 @@ def test_another_place_has_the_same_digests(tmp_path: Path) -> None:
     assert Place(tmp_path / "a").digests() == Place(tmp_path / "b").digests()
 
 
+def test_which_names_count(tmp_path: Path) -> None:
+    """A file beside the root module's folder counts, as does what only looks like configuration; programs don't."""
+    root = tmp_path / "root"
+    (root / "templates").mkdir(parents=True)
+    for name in ("../shared.sh", "main.tf", "templates/x.tf", "terraform.tfstate", "Makefile"):
+        (root / name).write_text(name)
+    zipped(root / "next.plan", {"tfplan": "", "tfstate": "", "tfconfig/modules.json": "[]"})
+    zipped(root / "lambda.zip", {"tfplan": "", "__main__.py": ""})
+    text = b"""
+      "/bin/sh ${path.module}/../shared.sh /etc/passwd main.tf templates/x.tf terraform.tfstate missing.sh Makefile ./"
+      # plan with -out=next.plan; lambda.zip is built by hand
+    """
+    names = [name for name, _ in Looker(root).named_in([text])]
+    assert names == ["../shared.sh", "Makefile", "lambda.zip", "templates/x.tf"]
+
+
 def test_links(place: Place) -> None:
     """A link to a file counts as its content, one to a folder by where it leads; neither is followed for ever."""
     (place.root / "mod" / "link.sh").symlink_to("../run.sh")
@@ -213,13 +236,6 @@ BROKEN: dict[str, Callable[[Place], object]] = {
     "a list that is none": lambda it: zipped(it.file, {"tfconfig/modules.json": "{}"}),
     "gone": lambda it: it.file.unlink(),
 }
-
-
-def zipped(path: Path, members: dict[str, str]) -> None:
-    """Write a zip with these members."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, text in members.items():
-            archive.writestr(name, text)
 
 
 @pytest.mark.parametrize("breaking", BROKEN.values(), ids=BROKEN)
