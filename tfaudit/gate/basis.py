@@ -1,6 +1,6 @@
 """How is what a decision rests on written down, so that the decision can be recomputed from the ledger?
 
-The text is canonical JSON, one object. It is read strictly: whatever would be written differently is refused.
+The text is canonical JSON, one object. It is read strictly: whatever would be spelled differently is refused.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ def encode(
 
 
 def decode(text: bytes) -> Basis:
-    """Return the basis that a text holds; :class:`InputError` unless it is just what :func:`encode` writes."""
+    """Return the basis that a text holds; :class:`InputError` unless it is what :func:`encode` writes.
+
+    Members that an older version did not write are what they are by default.
+    """
     if len(text) > MAX_BASIS:
         raise InputError(f"the basis of a decision has {len(text)} bytes, more than {MAX_BASIS}")
     return _strict(canonical.decode(text, what="the basis of a decision"), Basis, what="the basis of a decision")
@@ -96,17 +99,21 @@ def _strict(document: object, model: type[_Any], *, what: str) -> _Any:
         found = msgspec.convert(document, model, strict=True)
     except (msgspec.ValidationError, RecursionError) as error:
         raise InputError(f"{what} is not in form: {error}") from error
-    # Dataclasses take no notice of members that they don't have, and fill in those that have a default.
-    if _listed(_plain(found)) != _listed(document):
-        raise InputError(f"{what} has members that don't belong there, or lacks some")
+    # A dataclass takes no notice of members that it doesn't have.
+    if not _holds(_plain(found), document):
+        raise InputError(f"{what} has members that don't belong there, or spells one otherwise")
     return found
 
 
-def _listed(value: object) -> object:
-    """Return plain JSON with lists in place of tuples, which compare unequal."""
-    match value:
+def _holds(written: object, read: object) -> bool:
+    """Tell whether what was read is what is written of it; a member that has a default may be absent."""
+    match read:
         case dict():
-            return {key: _listed(member) for key, member in value.items()}
+            return isinstance(written, dict) and all(
+                name in written and _holds(written[name], member) for name, member in read.items()
+            )
         case list() | tuple():
-            return [_listed(member) for member in value]
-    return value
+            if not isinstance(written, list | tuple) or len(written) != len(read):
+                return False
+            return all(map(_holds, written, read))
+    return written == read

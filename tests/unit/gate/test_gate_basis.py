@@ -71,6 +71,7 @@ def _altered(*path: str | int, value: Any) -> bytes:
         _altered("request", "subject", "serial", value="7"),
         _altered("request", "subject", "serial", value=True),
         _altered("rules", "bind", value="nothing"),
+        _altered("rules", "break_glass", value={"groups": [], "review_within": "PT1H", "more": 1}),
         _altered("rules", "expires", value=3600),
         _altered("votes", 0, "kind", value="abstention"),
         _altered("reasons", value=[{"code": "because", "message": "m"}]),
@@ -95,3 +96,13 @@ def test_each_value_alone_reads_back() -> None:
     assert basis.from_json(basis.to_json(vote()), Vote) == vote()
     reason = Reason(code="quorum", message="m")
     assert basis.from_json(basis.to_json(reason), Reason) == reason
+
+
+def test_a_member_that_came_later_may_be_absent() -> None:
+    """What an older version wrote is read with the default."""
+    document = basis.to_json(vote())
+    del document["source"]
+    assert basis.from_json(document, Vote) == vote()
+    del document["signed"]
+    with pytest.raises(InputError):
+        basis.from_json(document, Vote)
