@@ -10,6 +10,7 @@ from typing import Any, Final
 from tfaudit.errors import VerificationError
 from tfaudit.identity import issuers, names
 from tfaudit.identity.actor import Evidence, Level
+from tfaudit.identity.kept import KEPT
 
 MAX_CLAIM_CHARACTERS: Final = 512
 _MAX_INT: Final = 2**63
@@ -31,23 +32,15 @@ class _Names:
     identities: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Platform:
-    keep: tuple[str, ...]
-    """An allow-list; ``a/b`` is member b of object a."""
-    who: Callable[[Claims, str], _Names]
-
-
 def evidence(issuer: str, claims: Claims, level: Level) -> Evidence:
     """Return a token's claims as evidence: those of an allow-list, and who they name.
 
     Raises :class:`VerificationError` for claims that contradict one another.
     """
     platform = issuers.platform_of(issuer, claims)
-    known = _PLATFORMS.get(platform, _OIDC)
-    who = known.who(claims, issuer)
+    who = _WHO.get(platform, _oidc)(claims, issuer)
     kept = [("iss", issuer[:MAX_CLAIM_CHARACTERS])]
-    for name in ("sub", *known.keep):
+    for name in ("sub", *KEPT[platform]):
         if (text := _text(_member(claims, name))) is not None:
             kept.append((name, text))
     return Evidence(
@@ -57,6 +50,39 @@ def evidence(issuer: str, claims: Claims, level: Level) -> Evidence:
         claims=tuple(kept),
         identities=names.unique(who.identities),
     )
+
+
+def unlike(actor: object, issuer: str | None, claims: Claims) -> str | None:
+    """Return in what a recorded actor says more than the token that was kept for it; None where it says the same.
+
+    ``actor`` is what :meth:`Actor.to_json` gave, ``issuer`` and ``claims`` are the verified token's; an issuer of None
+    stands for no token: then nothing may be called verified. A later version may keep fewer or more claims, so those
+    that are recorded are held against the token, not the other way round.
+    """
+    said = actor.get("evidence") if isinstance(actor, dict) else None
+    if not isinstance(actor, dict) or not isinstance(said, list) or not all(isinstance(one, dict) for one in said):
+        return "the actor is out of form"
+    verified = [one for one in said if one.get("level") == "verified"]
+    if issuer is None:
+        return "the actor is called verified without a token" if verified or actor.get("level") == "verified" else None
+    try:
+        whole = evidence(issuer, claims, "verified")
+    except VerificationError as error:
+        return error.message
+    known = {"iss": issuer[:MAX_CLAIM_CHARACTERS]}
+    for one in verified:
+        kept = one.get("claims")
+        if one.get("principal") != whole.principal:
+            return "the token names somebody else"
+        if not isinstance(kept, dict) or any(
+            value != known.get(name, _text(_member(claims, name))) for name, value in kept.items()
+        ):
+            return "the token claims something else"
+        if not set(one.get("identities", ())) <= set(whole.identities):
+            return "the token knows them by fewer names"
+    if actor.get("level") == "verified" and actor.get("principal") not in {one.get("principal") for one in verified}:
+        return "the actor is another one than the token names"
+    return None
 
 
 def github_subject(subject: str) -> dict[str, str]:
@@ -157,156 +183,15 @@ def _id(value: object) -> str | None:
     return text if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
-_GITHUB_CLAIMS: Final = (
-    "actor",
-    "actor_id",
-    "repository",
-    "repository_id",
-    "repository_owner",
-    "repository_owner_id",
-    "run_id",
-    "run_number",
-    "run_attempt",
-    "workflow",
-    "workflow_ref",
-    "workflow_sha",
-    "job_workflow_ref",
-    "job_workflow_sha",
-    "environment",
-    "event_name",
-    "ref",
-    "sha",
-    "base_ref",
-    "head_ref",
-    "runner_environment",
-    "check_run_id",
-    "enterprise",
-    "enterprise_id",
-)
-_GITLAB_CLAIMS: Final = (
-    "user_id",
-    "user_login",
-    "user_email",
-    "user_access_level",
-    "namespace_id",
-    "namespace_path",
-    "project_id",
-    "project_path",
-    "job_project_id",
-    "job_namespace_id",
-    "pipeline_id",
-    "pipeline_source",
-    "job_id",
-    "ref",
-    "ref_type",
-    "ref_protected",
-    "environment",
-    "environment_protected",
-    "deployment_tier",
-    "runner_id",
-    "runner_environment",
-    "sha",
-    "ci_config_ref_uri",
-    "ci_config_sha",
-)
-_ENV0_CLAIMS: Final = (
-    "organizationId",
-    "projectId",
-    "projectName",
-    "environmentId",
-    "environmentName",
-    "templateId",
-    "templateName",
-    "workspaceName",
-    "deploymentLogId",
-    "deploymentType",
-    "deployerEmail",
-    "reviewerEmail",
-    "env0Tag",
-)
-
-_OIDC: Final = _Platform(keep=("email", "email_verified"), who=_oidc)
-_PLATFORMS: Final[Mapping[str, _Platform]] = {
-    "github-actions": _Platform(keep=_GITHUB_CLAIMS, who=_github),
-    "gitlab-ci": _Platform(keep=_GITLAB_CLAIMS, who=_gitlab),
-    "circleci": _Platform(
-        keep=tuple(
-            f"oidc.circleci.com/{name}"
-            for name in (
-                "org-id",
-                "project-id",
-                "job-id",
-                "workflow-id",
-                "pipeline-id",
-                "pipeline-definition-id",
-                "vcs-origin",
-                "vcs-ref",
-                "ssh-rerun",
-                "context-ids",
-            )
-        ),
-        who=_circleci,
-    ),
-    "buildkite": _Platform(
-        keep=(
-            "organization_slug",
-            "organization_id",
-            "pipeline_slug",
-            "pipeline_id",
-            "build_number",
-            "build_branch",
-            "build_tag",
-            "build_commit",
-            "step_key",
-            "job_id",
-            "agent_id",
-        ),
-        who=_job("buildkite-pipeline"),
-    ),
-    "bitbucket-pipelines": _Platform(
-        keep=(
-            "workspaceUuid",
-            "repositoryUuid",
-            "pipelineUuid",
-            "pipelineRunUuid",
-            "stepUuid",
-            "deploymentEnvironmentUuid",
-            "branchName",
-            "accountUuid",
-        ),
-        who=_job("bitbucket-step"),
-    ),
-    "azure-devops": _Platform(
-        keep=("oid", "org_id", "prj_id", "def_id", "rpo_id", "run_id"), who=_job("azure-devops-connection")
-    ),
-    "hcp-terraform": _Platform(
-        keep=(
-            "terraform_organization_id",
-            "terraform_organization_name",
-            "terraform_project_id",
-            "terraform_project_name",
-            "terraform_workspace_id",
-            "terraform_workspace_name",
-            "terraform_run_id",
-            "terraform_run_phase",
-            "terraform_full_workspace",
-        ),
-        who=_job("hcp-workspace"),
-    ),
-    "spacelift": _Platform(
-        keep=("spaceId", "callerType", "callerId", "runType", "runId", "scope"), who=_job("spacelift-stack")
-    ),
-    "env0": _Platform(keep=_ENV0_CLAIMS, who=_env0),
-    "kubernetes": _Platform(
-        keep=(
-            "kubernetes.io/namespace",
-            "kubernetes.io/pod/name",
-            "kubernetes.io/pod/uid",
-            "kubernetes.io/node/name",
-            "kubernetes.io/serviceaccount/name",
-            "kubernetes.io/serviceaccount/uid",
-        ),
-        who=_kubernetes,
-    ),
-    "oidc": _OIDC,
+_WHO: Final[Mapping[str, Callable[[Claims, str], _Names]]] = {
+    "github-actions": _github,
+    "gitlab-ci": _gitlab,
+    "circleci": _circleci,
+    "buildkite": _job("buildkite-pipeline"),
+    "bitbucket-pipelines": _job("bitbucket-step"),
+    "azure-devops": _job("azure-devops-connection"),
+    "hcp-terraform": _job("hcp-workspace"),
+    "spacelift": _job("spacelift-stack"),
+    "env0": _env0,
+    "kubernetes": _kubernetes,
 }

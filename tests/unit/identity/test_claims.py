@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tfaudit import canonical
 from tfaudit.errors import VerificationError
 from tfaudit.identity import claims, issuers
-from tfaudit.identity.actor import combine
+from tfaudit.identity.actor import Evidence, combine
 
 GITHUB = "https://token.actions.githubusercontent.com"
 ORG = "https://oidc.circleci.com/org/8d4f1a2b-0c3d-4e5f-8a9b-0c1d2e3f4a5b"
@@ -219,3 +219,49 @@ def test_claims_of_any_type_can_be_recorded(issuer, said):
     actor = combine([read(issuer, said)])
     assert canonical.encode(actor.to_json())
     assert all(isinstance(name, str) for name in actor.identities)
+
+
+def _recorded(**more):
+    """Return an actor as it is recorded, by a bound token and the environment."""
+    said = github()
+    claimed = Evidence(source="github-actions", level="claimed", principal="github:octocat", claims=())
+    return combine([claims.evidence(GITHUB, said, "verified"), claimed]).to_json() | more
+
+
+def _evidence(**more):
+    first, *rest = _recorded()["evidence"]
+    return _recorded(evidence=[first | more, *rest])
+
+
+def test_an_actor_says_what_its_token_said():
+    """An auditor compares them."""
+    assert claims.unlike(_recorded(), GITHUB, github()) is None
+    fewer = dict(list(_recorded()["evidence"][0]["claims"].items())[:3])
+    assert claims.unlike(_evidence(claims=fewer), GITHUB, github()) is None
+
+
+@pytest.mark.parametrize(
+    ("actor", "reason"),
+    [
+        (_evidence(principal="github:7"), "somebody else"),
+        (_evidence(claims={"environment": "production"}), "something else"),
+        (_evidence(claims={"invented": "x"}), "something else"),
+        (_evidence(claims=None), "something else"),
+        (_evidence(identities=["github:7"]), "fewer names"),
+        (_recorded(principal="github:7"), "another one"),
+        (_recorded(evidence=[]), "another one"),
+        (_recorded(evidence=None), "out of form"),
+        (None, "out of form"),
+        ([], "out of form"),
+    ],
+)
+def test_an_actor_that_says_more_than_its_token(actor, reason):
+    """The record was made by somebody who could write what they liked; the token was not."""
+    assert reason in claims.unlike(actor, GITHUB, github())
+
+
+def test_verified_needs_a_token():
+    """Without one the word is only a word."""
+    assert "without a token" in claims.unlike(_recorded(), None, {})
+    claimed = combine([claims.evidence(GITHUB, github(), "attested-by-runner")]).to_json()
+    assert claims.unlike(claimed, None, {}) is None
