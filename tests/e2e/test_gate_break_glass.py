@@ -50,6 +50,11 @@ def _pinned(
     return ready
 
 
+def _exported(project: support.Project) -> list[str]:
+    project.tfaudit("export", "--format", "jsonl", "-o", "events.jsonl")
+    return (project.folder / "events.jsonl").read_text().splitlines()
+
+
 def test_the_word_of_who_is_on_call_overrides_approvals_and_freezes(
     project: support.Project, alice: gatekit.Person, carol: gatekit.Person
 ) -> None:
@@ -60,7 +65,7 @@ def test_the_word_of_who_is_on_call_overrides_approvals_and_freezes(
     done = gated.tfaudit("--break-glass", "apply", "fix.plan")
     assert "BREAK-GLASS" in done.stderr
     assert gatekit.deployed(gated) == "small"
-    events = [json.loads(line) for line in gated.tfaudit("export", "--format", "jsonl").stdout.splitlines()]
+    events = [json.loads(line) for line in _exported(gated)]
     assert events
     assert all(event["break_glass"] is True for event in events if event["run_id"] == gatekit.last_run(gated))
     assert gatekit.findings(gated) == []
