@@ -22,7 +22,7 @@ from tfaudit.policy.rulefiles import RegoFile
 
 Name = Literal["opa", "conftest", "regorus"]
 
-_CODE: Final = re.compile(r"[a-z_]{1,40}")
+_CODE: Final = re.compile(r"(?:rego|eval)_[a-z_]{1,30}_error")
 _FILE: Final = re.compile(r"[\w./+@ -]{1,300}")
 _VERSION: Final = re.compile(rb"(?:Version|Conftest):\s*v?([\w.+-]{1,60})")
 
