@@ -178,6 +178,16 @@ def test_how_long_it_is_valid_may_be_said(place, capfd):
     assert (code, "--expires is no duration" in err) == (64, True)
 
 
+def test_a_token_in_the_reason_is_left_out(place, capfd):
+    """What somebody pasted there by mistake is neither signed nor kept."""
+    place.planned()
+    token = "ghp_" + "a1B2" * 9
+    code, _, err = run(capfd, "approve", "change.plan", *key_of(a_key()), "--reason", f"see {token} there")
+    _, text = place.records("approval")[-1]
+    assert (code, "looks like a secret" in err) == (0, True)
+    assert document.open_envelope(text).word.reason == "see [redacted] there"
+
+
 def test_the_gates_own_time_is_the_usual_one(place, capfd):
     """Without --expires it is valid as long as the gate lets it."""
     place.gate(("alice", a_key()), text='approvals = 1\nexpires = "2h"')

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from tfaudit import canonical
 from tfaudit.errors import InputError
 from tfaudit.gate.document import NONCE_BYTES, Word
 from tfaudit.ledger import ids
@@ -89,7 +90,7 @@ def sign(ballot: Ballot, world: World, reason: str | None) -> tuple[Word, bytes]
         kind=question.kind,
         subject=question.subject,
         approver=ballot.approver,
-        reason=reason or None,
+        reason=_without_secrets(reason, world) if reason else None,
         made=made,
         expires=made + ballot.lasts // timedelta(milliseconds=1),
         nonce=world.entropy(NONCE_BYTES).hex(),
@@ -97,6 +98,16 @@ def sign(ballot: Ballot, world: World, reason: str | None) -> tuple[Word, bytes]
         intent=question.record_id if question.kind == "review" else None,
     )
     return word, voting.sign(word, ballot.key)
+
+
+def _without_secrets(reason: str, world: World) -> str:
+    """Return the reason without what looks like a token: what is signed and kept can't be taken back."""
+    from tfaudit.plan.redact import Redactor
+
+    kept = Redactor().text(canonical.readable(reason))
+    if kept != reason:
+        world.say("what looks like a secret in the reason is left out")
+    return kept
 
 
 def write(envelope: bytes, path: Path) -> None:
