@@ -167,11 +167,7 @@ def test_atlantis_leaves_pull_requests_no_choice():
         assert repository["workflow"] in document["workflows"]
     steps = document["workflows"]["tfaudit"]
     assert set(steps) == {"plan", "apply", "import", "state_rm"}
-    assert all(
-        set(step) <= {"run", "env"} if isinstance(step, dict) else step == "init"
-        for key in steps
-        for step in steps[key]["steps"]
-    )
+    assert all(set(step) <= {"run", "env", "init"} for stage in steps.values() for step in stage["steps"])
 
 
 def test_kubernetes_gives_the_pod_one_token():
