@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 from dataclasses import replace
@@ -138,6 +139,9 @@ def test_an_agent_and_whom_it_acts_for(project, tmp_path, alice):
     gatekit.approve(here, bob, "p")
     here.tfaudit("apply", "-input=false", "p")
     assert actor_of(here, "intent")["agent"]["name"] == "claude-code"
+    assert "by agent claude-code for email:alice@example.com" in here.tfaudit("log").stdout
+    rows = list(csv.DictReader(here.tfaudit("export", "--format", "csv", "-o", "-").stdout.splitlines()))
+    assert {(row["agent"], row["on_behalf_of"]) for row in rows} == {("claude-code", "email:alice@example.com")}
 
 
 def test_whoami_in_a_gated_project(project, alice, issuer):

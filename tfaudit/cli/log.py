@@ -141,7 +141,11 @@ def _cut(line: str, width: int | None) -> str:
 
 
 def principal(actor: object) -> str:
-    """Return the name of an actor, for people."""
+    """Return the name of an actor, for people, with the software agent that acts and whom it acts for."""
     if isinstance(actor, dict):
-        return str(actor.get("principal") or "unknown")
+        name, agent = str(actor.get("principal") or "unknown"), actor.get("agent")
+        if not isinstance(agent, dict):
+            return name
+        person = agent.get("on_behalf_of")
+        return f"{name} by agent {agent.get('name')}" + (f" for {person}" if person else "")
     return str(actor) if actor is not None else "(withheld)"

@@ -57,6 +57,8 @@ COLUMNS: Final = (
     "approved_by",
     "approvals",
     "break_glass",
+    "agent",
+    "on_behalf_of",
 )
 """What each holds stands in docs/export.md."""
 
@@ -75,6 +77,7 @@ def row(event: Mapping[str, Any]) -> bytes:
     outcome, source = shown.get("outcome") or {}, shown.get("source") or {}
     actor = shown.get("actor")
     principal = actor if isinstance(actor, dict) else {"principal": actor}
+    agent = principal.get("agent") or {}
     attributes = event.get("attributes") or []
     members: dict[str, object] = {
         **shown,
@@ -92,6 +95,8 @@ def row(event: Mapping[str, Any]) -> bytes:
         "approved_by": " ".join(shown.get("approved_by") or ()) or None,
         "approvals": " ".join(shown.get("approvals") or ()) or None,
         "break_glass": shown.get("break_glass") or None,
+        "agent": agent.get("name"),
+        "on_behalf_of": agent.get("on_behalf_of"),
     }
     return _line(_cell(members.get(column)) for column in COLUMNS)
 

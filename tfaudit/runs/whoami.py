@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from tfaudit.errors import TfauditError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tfaudit.config import Config
     from tfaudit.config.gating import IdentitySettings
     from tfaudit.gate.model import ApproverKey
@@ -56,13 +58,13 @@ def examine(config: Config, world: World) -> Known:
     from tfaudit.runs.run import new_run_id
 
     problems: list[str] = []
-    settings, approvers = _rules(config, problems)
+    settings, approvers, identities = _rules(config, problems)
     cache = default_cache(world.environ)
     gathered = gather(
         world.environ,
         world.cwd,
         settings,
-        config.identities,
+        identities,
         origin=ORIGIN,
         run_id=new_run_id(world),
         change_digest=None,
@@ -74,8 +76,10 @@ def examine(config: Config, world: World) -> Known:
     return Known(gathered=gathered, problems=(*problems, *gathered.problems))
 
 
-def _rules(config: Config, problems: list[str]) -> tuple[IdentitySettings, tuple[ApproverKey, ...]]:
-    """Return whose tokens and keys count, by the pinned bundle where the ledger can be read."""
+def _rules(
+    config: Config, problems: list[str]
+) -> tuple[IdentitySettings, tuple[ApproverKey, ...], Mapping[str, tuple[str, ...]]]:
+    """Return whose tokens and keys count, and who has which names: by the pinned bundle where the ledger is read."""
     from tfaudit.gate import allowed_signers, inforce
     from tfaudit.ledger import pinned
     from tfaudit.runs.ledgers import open_reader
@@ -87,10 +91,12 @@ def _rules(config: Config, problems: list[str]) -> tuple[IdentitySettings, tuple
         except TfauditError as error:
             problems.append(f"the ledger can't be read, so a pinned configuration is unknown: {error}")
     settings = inforce.identity_for(config, bundle)
-    if bundle is not None and (keys := bundle.bundle.keys()) is not None:
-        return settings, keys
-    gate = config.gate
-    return settings, allowed_signers.read(gate.approvers) if gate and gate.approvers else ()
+    identities = config.identities if bundle is None else bundle.bundle.identities or config.identities
+    keys = None if bundle is None else bundle.bundle.keys()
+    if keys is None:
+        gate = config.gate
+        keys = allowed_signers.read(gate.approvers) if gate and gate.approvers else ()
+    return settings, keys, identities
 
 
 def _list(value: object) -> list[dict[str, object]]:
