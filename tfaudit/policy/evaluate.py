@@ -134,7 +134,7 @@ class Pending:
         if evidence:
             from tfaudit.policy import sarif
 
-            found += [sarif.evaluate(path) for path in evidence]
+            found += [sarif.evaluate(path, redact=plan.redactor.text) for path in evidence]
         return tuple(found)
 
     def _start(self) -> None:

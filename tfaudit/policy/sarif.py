@@ -7,7 +7,7 @@ against it. An own rule that shall deny is written in CEL or Rego.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from tfaudit.policy.ruleview import one_line
 MAX_BYTES: Final = 64 << 20
 MAX_FINDINGS: Final = 500
 """Findings of one file; of the others only the number is told."""
+Redact = Callable[[str], str]
 _QUIET: Final = ("none", "note")
 _PASSED: Final = ("notApplicable", "pass")
 
@@ -92,8 +93,11 @@ class _Log(msgspec.Struct):
     runs: list[_Run]
 
 
-def evaluate(path: Path) -> Evaluation:
-    """Return what a SARIF file says; what is wrong with it is the evaluation's error."""
+def evaluate(path: Path, *, redact: Redact) -> Evaluation:
+    """Return what a SARIF file says; what is wrong with it is the evaluation's error.
+
+    ``redact`` takes the plan's secrets out of what the scanner says: it may have seen values that were not withheld.
+    """
     shown = readable(path.name)
     try:
         data = rulefiles.read(path, most=MAX_BYTES)
@@ -106,13 +110,13 @@ def evaluate(path: Path) -> Evaluation:
         return _evaluation("", digest, 0, (), f"{shown} is not SARIF 2.1.0")
     if log.version != "2.1.0" or not log.runs:
         return _evaluation("", digest, 0, (), f"{shown} is not SARIF 2.1.0, or holds no run")
-    version = ", ".join(dict.fromkeys(_tool(run.tool.driver) for run in log.runs))
+    version = redact(", ".join(dict.fromkeys(_tool(run.tool.driver) for run in log.runs)))
     problem = next((text for run in log.runs if (text := _problem(run))), None)
     if problem is not None:
         return _evaluation(version, digest, 0, (), f"{shown}: {problem}")
     # A scanner lists the rules that it knows, or those alone that were broken; a finished run has looked at something.
     rules = sum(max(len(run.tool.driver.rules), len({_rule(one) for one in run.results or ()}), 1) for run in log.runs)
-    return _evaluation(version, digest, rules, tuple(_findings(log)), None)
+    return _evaluation(version, digest, rules, tuple(_findings(log, redact)), None)
 
 
 def _evaluation(version: str, digest: str, rules: int, findings: tuple[Finding, ...], error: str | None) -> Evaluation:
@@ -129,7 +133,7 @@ def _problem(run: _Run) -> str | None:
     return None
 
 
-def _findings(log: _Log) -> Iterator[Finding]:
+def _findings(log: _Log, redact: Redact) -> Iterator[Finding]:
     count = 0
     for run in log.runs:
         for result in run.results or ():
@@ -137,7 +141,14 @@ def _findings(log: _Log) -> Iterator[Finding]:
                 continue
             count += 1
             if count <= MAX_FINDINGS:
-                yield Finding(rule=_rule(result), severity="warn", message=_message(result), address=_address(result))
+                address = _address(result)
+                yield Finding(
+                    rule=one_line(redact(_rule(result))),
+                    severity="warn",
+                    # Before it is cut off: half a secret is not found.
+                    message=one_line(redact(_message(result))),
+                    address=one_line(redact(address)) if address else None,
+                )
     if count > MAX_FINDINGS:
         yield Finding(rule="…", severity="warn", message=f"and {count - MAX_FINDINGS} more")
 
@@ -148,12 +159,12 @@ def _tool(driver: _Driver) -> str:
 
 
 def _rule(result: _Result) -> str:
-    return one_line(result.rule_id or (result.rule.id if result.rule else None) or "unnamed")
+    return result.rule_id or (result.rule.id if result.rule else None) or "unnamed"
 
 
 def _message(result: _Result) -> str:
     text = " ".join((result.message.text or result.message.id or "").split())
-    return one_line(text) or "no message"
+    return text or "no message"
 
 
 def _address(result: _Result) -> str | None:
@@ -161,9 +172,9 @@ def _address(result: _Result) -> str | None:
     for location in result.locations:
         for logical in location.logical_locations:
             if logical.fully_qualified_name:
-                return one_line(logical.fully_qualified_name)
+                return logical.fully_qualified_name
     for location in result.locations:
         physical = location.physical_location
         if physical and physical.artifact_location and physical.artifact_location.uri:
-            return one_line(physical.artifact_location.uri)
+            return physical.artifact_location.uri
     return None

@@ -32,7 +32,7 @@ def evaluated(folder, document):
     """Return what a document says."""
     path = folder / "results.sarif"
     path.write_text(json.dumps(document), "utf-8")
-    return sarif.evaluate(path)
+    return sarif.evaluate(path, redact=str)
 
 
 def test_results_warn(tmp_path):
@@ -89,7 +89,7 @@ def test_what_is_no_finished_scan_denies(tmp_path, document):
 def test_a_pipe_is_refused(tmp_path):
     """A FIFO is not waited for."""
     os.mkfifo(tmp_path / "x.sarif")
-    assert "is not a file" in (sarif.evaluate(tmp_path / "x.sarif").error or "")
+    assert "is not a file" in (sarif.evaluate(tmp_path / "x.sarif", redact=str).error or "")
 
 
 def test_control_characters_are_spelled_out(tmp_path):
@@ -106,6 +106,22 @@ def test_very_many_results_are_limited(tmp_path):
     assert one.findings[-1].message == "and 100 more"
 
 
+def test_the_plans_secrets_are_taken_out_of_what_a_scanner_says(tmp_path):
+    """Rule, message, resource and tool, and before anything is cut off: half a secret would not be found."""
+    where = [{"logicalLocations": [{"fullyQualifiedName": 'aws_x.a["hunter2"]'}]}]
+    said = result(rule="hunter2", text="x" * 5000 + " hunter2", locations=where)
+    path = tmp_path / "results.sarif"
+    path.write_text(json.dumps(log(said, driver={"version": "hunter2"})))
+    one = sarif.evaluate(path, redact=lambda text: text.replace("hunter2", "[redacted]").replace("x" * 5000, "long"))
+    (finding,) = one.findings
+    assert (finding.rule, finding.message, finding.address) == (
+        "[redacted]",
+        "long [redacted]",
+        'aws_x.a["[redacted]"]',
+    )
+    assert one.version == "Checkov [redacted]"
+
+
 def test_evidence_stands_beside_the_policy(tmp_path):
     """A file given with --evidence is an evaluation of its own."""
     (tmp_path / "a.sarif").write_text(json.dumps(log(result())))
@@ -118,4 +134,4 @@ def test_any_bytes_are_sarif_or_an_error(tmp_path_factory, data):
     """No file makes it fail in another way."""
     path = tmp_path_factory.mktemp("x") / "x.sarif"
     path.write_bytes(data)
-    assert sarif.evaluate(path).error is not None
+    assert sarif.evaluate(path, redact=str).error is not None
