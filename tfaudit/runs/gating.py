@@ -532,7 +532,7 @@ def _known(run: Run, ready: Ready, gate: Gate, digest: str | None) -> Ready:
     """Return what the run knows of itself, with the actor as it is known for this change."""
     from tfaudit.runs.ready import identify
 
-    found = identify(run, ready.ledger, ready.repository, gate, ready.stack, deep=True, change_digest=digest)
+    found = identify(run, ready.ledger, ready.repository, gate, ready.stack, early=ready.known, change_digest=digest)
     return replace(ready, actor=found.actor, kept=found.kept)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -39,6 +39,8 @@ class Ready:
     """The gate in force for the stack; None: the run is recorded only."""
     kept: Kept | None = None
     """The token that proves the actor, where it is good for this run alone."""
+    known: Gathered | None = None
+    """All that could be asked of the actor before the change was known."""
 
 
 class Background(Generic[T]):
@@ -118,7 +120,7 @@ def get_ready(run: Run, asked: Background[Repository | None] | None = None) -> R
     sent = _drain(run, ledger)
     state_key = _state_key(run, repository, stack, ledger.genesis.nonce)
     gate = _gate(run, ledger, stack, state_key)
-    # Under a gate the actor is asked for again, for the very change.
+    # Under a gate the platform's token is asked for later, for the very change.
     known = identify(run, ledger, repository, gate, stack)
     return Ready(
         ledger=ledger,
@@ -130,6 +132,7 @@ def get_ready(run: Run, asked: Background[Repository | None] | None = None) -> R
         engine_digest=brand.digest(run.engine, cache=brand.default_cache(environ)),
         sent=sent,
         gate=gate,
+        known=known,
     )
 
 
@@ -148,36 +151,36 @@ def identify(
     gate: Gate | None,
     stack: str,
     *,
-    deep: bool = False,
+    early: Gathered | None = None,
     change_digest: str | None = None,
 ) -> Gathered:
     """Return who acts; a platform's token is bound to the run and, where it is given, to the change.
 
-    Under a gate everything that can be asked is asked, once, with ``deep``. What could not be checked is said: the
-    record then claims what it can't prove.
+    Under a gate everything that can be asked is asked: all but the token at first, and the token with ``early``, what
+    that gave. What could not be checked is said in the end: the record then claims what it can't prove.
     """
     from tfaudit.engine import brand
     from tfaudit.identity.gather import gather
 
-    settings = run.config.identity if gate is None else gate.identity
-    if gate is not None and not deep:
-        settings = replace(settings, issuers=(), audience=None, jwks=None)
+    whole = gate is None or early is not None
     cache = brand.default_cache(run.world.environ)
     found = gather(
         run.world.environ,
         run.workdir.root,
-        settings,
+        run.config.identity if gate is None else gate.identity,
         run.config.identities if gate is None else gate.rules.identities,
         origin=ledger.origin,
         run_id=run.run_id,
         change_digest=change_digest,
         cache=cache.parent if cache else None,
         clock=run.world.clock,
-        deep=deep,
+        deep=gate is not None,
+        token=whole,
+        early=early,
         repository=repository,
         delegations=_delegations(run, gate, stack),
     )
-    for problem in found.problems:
+    for problem in found.problems if whole else ():
         run.world.say(f"not proven: {problem}")
     return found
 

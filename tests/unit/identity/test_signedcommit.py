@@ -86,8 +86,8 @@ def test_a_commit_signed_by_an_ssh_key_that_no_file_knows(ssh):
         if text is not None:
             allow(place, text)
         found, problem = place.read()
-        assert (found.level, found.identities) == ("claimed", ())
-        assert problem
+        assert (found.level, found.identities, problem) == ("claimed", (), None)
+        assert dict(found.claims)["signature"] != "good"
 
 
 def test_a_changed_commit_has_a_bad_signature(ssh):
@@ -158,19 +158,19 @@ def test_an_openpgp_key_that_is_not_trusted(gpg):
     place, _ = gpg
     place.run("gpg", "--batch", "--import-ownertrust", input="".join(_untrusted(place)))
     found, problem = place.read()
-    assert (found.level, found.identities) == ("claimed", ())
-    assert "not known" in problem
+    assert (found.level, found.identities, problem) == ("claimed", (), None)
+    assert "not known" in dict(found.claims)["signature"]
 
 
 def test_an_openpgp_key_that_is_missing(gpg):
-    """It can't be checked, which is told."""
+    """It can't be checked, which stands in the evidence."""
     place, _ = gpg
     empty = place.folder.parent / "e"
     empty.mkdir(mode=0o700)
     place.environ["GNUPGHOME"] = str(empty)
     found, problem = place.read()
-    assert found.level == "claimed"
-    assert "missing" in problem
+    assert (found.level, problem) == ("claimed", None)
+    assert "missing" in dict(found.claims)["signature"]
 
 
 def _untrusted(place):
