@@ -22,7 +22,7 @@ _FORMAT: Final = "%G?%x00%GS%x00%GK%x00%GF%x00%H"
 _MEANINGS: Final[Mapping[str, str]] = {
     "G": "good",
     "U": "good, of a key that is not known to be somebody's",
-    "B": "bad",
+    "B": "bad, or by a key that is not allowed to sign commits",
     "X": "good, but it has expired",
     "Y": "good, but by a key that has expired",
     "R": "good, but by a key that was revoked",
