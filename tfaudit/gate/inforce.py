@@ -102,10 +102,10 @@ def warnings_of(config: Config, pinned: Pinned | None) -> tuple[str, ...]:
     return tuple(found)
 
 
-def least_rules(pinned: Pinned, stack: str) -> Rules | None:
-    """Return what the bundle alone asks for in a stack; None where that is nothing."""
+def least_rules(pinned: Pinned, *stacks: str) -> Rules | None:
+    """Return what the bundle alone asks for in a stack, under all of its names; None where that is nothing."""
     bundle = pinned.bundle
-    gate = least.for_stack(bundle.gate, stack)
+    gate = least.for_stacks(bundle.gate, stacks)
     if not (gate.approvals or gate.rules or gate.freezes or bundle.policies):
         return None
     return _rules(

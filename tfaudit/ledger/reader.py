@@ -192,6 +192,29 @@ class Reader:
         entry = self.find(last.record_id) if last is not None else None
         return None if entry is None else self.record(entry.line)
 
+    def before(self, later: Record) -> Record | None:
+        """Return the record before this one in its state's chain, None where it is the first; errors as :meth:`record`.
+
+        It is found by the link that ``later`` signs. Only what was signed without a store has none: then by a walk.
+        """
+        if later.previous is None:
+            return self._walked_before(later) if later.spooled is not None else None
+        for writer in dict.fromkeys((later.writer, *sorted(self.state.keys.writers))):
+            key = ids.record_key(writer, later.previous.record_id)
+            first, newline, _ = (read(self._evidence, key, limit=MAX_ENVELOPE + 2) or b"").partition(b"\n")
+            if newline and merkle.leaf_hash(first).hex() == later.previous.leaf:
+                return record.parse(first)
+        entry = self.find(later.previous.record_id)
+        return None if entry is None else self.record(entry.line)
+
+    def _walked_before(self, later: Record) -> Record | None:
+        reached = False
+        for entry in self.newest_first():
+            if reached and entry.line.state == later.state:
+                return self.record(entry.line)
+            reached = reached or entry.line.record_id == later.record_id
+        return None
+
     def record(self, line: RecordLine) -> Record:
         """Return a record's statement; :class:`VerificationError` unless its line 1 is what the log's leaf says."""
         with self._open(line) as stream:

@@ -49,6 +49,9 @@ def recorded(draft: Draft, verdict: Verdict) -> dict[str, object]:
         "policy": [_evaluated(one) for one in verdict.evaluations],
         "basis": draft.disclose(BASIS_POINTER, text),
     }
+    if verdict.gate.rules.pinned is not None:
+        # The next run reads it here: a plan under another name must not hide what the state was applied as.
+        described["known_as"] = list(verdict.gate.known_as)
     if verdict.heard:
         described["reviews"] = draft.disclose(REVIEWS_POINTER, b"[" + b",".join(verdict.heard) + b"]")
     if verdict.approved is not None:

@@ -137,10 +137,12 @@ def prepare(run: Run, ledger: Ledger, stack: str, state_key: str | None) -> Gate
 
 
 def _known_as(reader: Reader, stack: str, state_key: str | None) -> tuple[str, ...]:
-    """Return what the state's last record calls the stack: its name may come from the repository."""
-    last = reader.last_of_state(state_key) if state_key is not None else None
-    name = None if last is None else last.predicate.get("stack")
-    return (name,) if isinstance(name, str) and name != stack else ()
+    """Return what else the ledger knows the state as: the stack's name may come from the repository."""
+    if state_key is None:
+        return ()
+    from tfaudit.ledger import statenames
+
+    return tuple(name for name in statenames.names(reader, state_key) if name != stack)
 
 
 def consider(stage: Stage, planned: Planned) -> Verdict | None:
