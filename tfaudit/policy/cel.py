@@ -54,7 +54,7 @@ class _Answer(msgspec.Struct, forbid_unknown_fields=True):
     rules: list[_Found]
 
 
-def _listed(rule: Rule) -> dict[str, Any]:
+def listed(rule: Rule) -> dict[str, Any]:
     """Return a rule as the child reads it.
 
     One that reads nothing of a change is asked once, as of the plan: a plan without any change, too, meets a rule about
@@ -77,8 +77,11 @@ class CelChild:
         self._rules = rules
         self._reads = celscan.reads(rule.when for rule in rules if rule.scope == "change")
         self._child = Child(command or [sys.executable, "-I", "-m", "tfaudit.policy.celchild"], limits)
-        listed = [_listed(rule) for rule in rules]
-        asked = {"rules": listed, "memory_mb": limits.memory_mb, "seconds": int(limits.seconds) + 1}
+        asked = {
+            "rules": [listed(rule) for rule in rules],
+            "memory_mb": limits.memory_mb,
+            "seconds": int(limits.seconds) + 1,
+        }
         self._child.tell(_encode(asked) + b"\n")
 
     def close(self) -> None:
