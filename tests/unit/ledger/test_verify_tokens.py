@@ -48,6 +48,36 @@ def append(place: Place, kind: str, text: str, **facts: Any) -> None:
         ledger.append(draft, {"run_id": RUN, "token": token, "state": state(None), **facts})
 
 
+def claimed(principal: str, level: str = "verified") -> dict[str, Any]:
+    """Return an actor as a run records it."""
+    evidence = {"source": "oidc", "level": level, "principal": principal, "claims": {"sub": "job"}, "identities": []}
+    return {"principal": principal, "level": level, "evidence": [evidence]}
+
+
+def act(place: Place, actor: dict[str, Any], token: str | None = None) -> None:
+    """Append a plan's record by an actor, with a token to prove it or without."""
+    ledger = place.open()
+    with ledger.draft("plan") as draft:
+        facts = {"run_id": RUN, "actor": draft.disclose("/actor", commitment.json_text(actor)), "state": state(None)}
+        if token is not None:
+            facts["token"] = draft.disclose("/token", commitment.json_text(json.loads(token)))
+        ledger.append(draft, facts)
+
+
+def test_nobody_is_verified_without_a_token(place: Place) -> None:
+    """A record may claim, and may not call that verified."""
+    act(place, claimed("github:1", "claimed"))
+    assert codes(place) == []
+    act(place, claimed("github:1"))
+    assert codes(place) == ["bad-token"]
+
+
+def test_somebody_elses_token_proves_nothing(place: Place) -> None:
+    """The actor that a record names has to be the one that the token names."""
+    act(place, claimed("github:1"), kept(place, bound_audience(ORIGIN, RUN, None)))
+    assert codes(place) == ["bad-token"]
+
+
 def codes(place: Place) -> list[str]:
     """Return the codes of the findings."""
     report = verify(place.evidence, place.working, now=ids.milliseconds(place.clock.now), processes=1)

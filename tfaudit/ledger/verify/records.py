@@ -167,7 +167,7 @@ class Checker:
                 else:
                     findings.extend(_disclosed(disclosures, found, who, whole=whole, believed=believed, erased=erased))
                 if whole:
-                    findings.extend(_token(disclosures, found, key, who))
+                    findings.extend(_proved(disclosures, found, key, who))
         return Outcome(
             leaf,
             tuple(findings),
@@ -196,14 +196,11 @@ class Checker:
         return Disclosures(stack.enter_context(stream), found.record_id, erased=erased)
 
 
-def _token(disclosures: Disclosures, found: Record, key: str, who: str) -> Iterator[Finding]:
-    """Yield a finding where the record keeps a token that does not prove what it is kept for."""
-    if "token" not in found.predicate:
-        return
-    text = next((one.text for one in disclosures.own if one.pointer == tokens.POINTER), None)
-    objection = None if text is None else tokens.objection(found, text)
+def _proved(disclosures: Disclosures, found: Record, key: str, who: str) -> Iterator[Finding]:
+    """Yield a finding where what is kept to prove who acted does not prove it."""
+    objection = tokens.objection(found, disclosures.own)
     if objection is not None:
-        yield error("bad-token", key, f"the token that says who acted does not prove it: {objection}", who=who)
+        yield error("bad-token", key, f"who this record says acted is not proved: {objection}", who=who)
 
 
 def _otherwise_whole(disclosures: Disclosures) -> bool:

@@ -1,4 +1,4 @@
-"""Does the token that a record keeps prove who acted: signed, in time, and good for this run of this ledger alone?
+"""Does the token that a record keeps prove who it says acted: signed, in time, good for this run of this ledger alone?
 
 Whether the keys that are kept with it are the issuer's is for the reader to ask the issuer.
 """
@@ -15,13 +15,45 @@ from tfaudit.errors import VerificationError
 from tfaudit.gate.words import TOLERANCE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tfaudit.events.commitment import Disclosed
     from tfaudit.ledger.record import Record
 
-POINTER: Final = "/token"
+_KEPT: Final = "/token"
+_ACTOR: Final = "/actor"
+_VERIFIED: Final = b'"verified"'
 
 
-def objection(found: Record, text: bytes) -> str | None:
-    """Return why the token in the disclosed ``text`` proves nothing of the record's run; None where it does."""
+def objection(found: Record, disclosed: Iterable[Disclosed]) -> str | None:
+    """Return why what is disclosed of a record does not prove who acted; None where it does, or claims no proof.
+
+    The token has to hold by itself, and the actor may say no more than it does: without a token nobody is verified.
+    """
+    texts = {one.pointer: one.text for one in disclosed if one.text is not None}
+    token, actor = texts.get(_KEPT), texts.get(_ACTOR)
+    claims: Mapping[str, Any] = {}
+    if "token" in found.predicate:
+        if token is None:
+            # Erased: nobody can tell any more.
+            return None
+        checked = _checked(found, token)
+        if isinstance(checked, str):
+            return checked
+        claims = checked
+    if actor is None or (not claims and _VERIFIED not in actor):
+        return None
+    from tfaudit.identity.claims import unlike
+
+    try:
+        said = json.loads(actor)
+    except (ValueError, RecursionError):
+        return "the actor is out of form"
+    return unlike(said, str(claims["iss"]) if claims else None, claims)
+
+
+def _checked(found: Record, text: bytes) -> Mapping[str, Any] | str:
+    """Return the claims of the token in a disclosed text, or why it proves nothing of the record's run."""
     try:
         match json.loads(text):
             case {"token": str(token), "jwks": str(keys)}:
@@ -48,7 +80,7 @@ def objection(found: Record, text: bytes) -> str | None:
     audiences = said if isinstance(said, list) else [said]
     if not all(isinstance(one, str) and one.startswith(f"tfaudit:{found.origin}:") for one in audiences):
         return "it is for another ledger"
-    return None
+    return claims
 
 
 def _change(found: Record) -> str | None:
