@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import secrets
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import stateserver
 import support
+from canaries import found, plant, unwrapped
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.xdist_group("canary")]
 
@@ -128,7 +128,7 @@ def aftermath(tmp_path_factory, engine):
     if engine.release < (1, 4):
         pytest.skip("terraform_data came with Terraform 1.4")
     tmp = tmp_path_factory.mktemp("canary")
-    canaries = {name: f"canary-{name.replace('_', '-')}-{secrets.token_hex(12)}" for name in _NAMES}
+    canaries = plant(_NAMES)
     canaries["token"] = "ghp_" + secrets.token_hex(18)
     canaries["marked"] += "<\"\\&é'>"
     for name in ("project", "temporary", "snapshots"):
@@ -212,7 +212,7 @@ def test_no_secret_is_stored(aftermath):
     """No byte of ledger, working store, spool, keys or configuration holds a secret, nor any signed payload."""
     stored = [path for path in (aftermath.project.folder / ".tfaudit").rglob("*") if path.is_file()]
     assert len(stored) > 20
-    leaks = [f"{name} in {path}" for path in stored for name in _found(aftermath, _unwrapped(path.read_bytes()))]
+    leaks = [f"{name} in {path}" for path in stored for name in _found(aftermath, unwrapped(path.read_bytes()))]
     assert leaks == []
 
 
@@ -231,20 +231,7 @@ def test_no_secret_lies_in_a_temporary_file(aftermath):
 
 
 def _found(aftermath, content):
-    spellings = {}
-    for name, secret in aftermath.canaries.items():
-        plain = json.dumps(secret)[1:-1]
-        escaped = plain.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-        unicode = json.dumps(secret, ensure_ascii=False)[1:-1]
-        random = re.search(r"[0-9a-f]{24,}", secret)[0]
-        spellings[name] = [secret, plain, escaped, unicode, random, base64.b64encode(secret.encode()).decode()[:-4]]
-    return [name for name, forms in spellings.items() if any(form.encode() in content for form in forms)]
-
-
-def _unwrapped(content):
-    """Return the content with, for every base64 text of some length in it, its bytes as well."""
-    texts = re.findall(rb"[A-Za-z0-9+/]{40,}={0,2}", content)
-    return b"\n".join([content, *(base64.b64decode(text[: len(text) // 4 * 4]) for text in texts)])
+    return found(aftermath.canaries, content)
 
 
 def _place(text):
