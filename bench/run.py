@@ -1,6 +1,6 @@
 """``make bench``: every promised speed, measured in one run, as a Markdown table.
 
-``python bench/run.py [wrapping|appending|planning|verifying|verify_speed|read_speed ...] [-o docs/benchmarks.md]``
+``python bench/run.py [wrapping|appending|planning|verifying|gating ...] [-o docs/benchmarks.md]``
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from harness import Row, machine, table
 
-GROUPS = ("wrapping", "appending", "s3_append", "planning", "verifying", "verify_speed", "read_speed")
+GROUPS = ("wrapping", "appending", "s3_append", "planning", "verifying", "verify_speed", "read_speed", "gating")
 """Modules here with a function ``rows() -> Iterator[Row]``."""
 MARKS = re.compile(r"(<!-- bench -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
