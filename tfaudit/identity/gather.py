@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -97,7 +98,7 @@ def gather(
     if not asks:
         return early
     if not token:
-        _warm_up(environ, settings)
+        _warm_up(environ, settings, clock(), cache)
         return early
     problems = list(early.problems)
     bound = (origin, run_id, change_digest)
@@ -142,16 +143,26 @@ def _persons(people: People, actor: Actor) -> frozenset[str]:
     return people.persons(name for name in actor.identities if not name.startswith("agent:"))
 
 
-def _warm_up(environ: Mapping[str, str], settings: Settings) -> None:
-    """Load what checking a token takes, where there will be one: 60 ms that nobody has to wait for later."""
+def _warm_up(environ: Mapping[str, str], settings: Settings, now: datetime, cache: Path | None) -> None:
+    """Load what checking a token takes, and the issuer's keys into the cache, so that nobody has to wait for it later.
+
+    Where that fails the token says so when it is checked.
+    """
     from tfaudit.identity import tokens
 
-    if tokens.is_offered(environ, self_hosted=bool(settings.issuers)):
-        import joserfc.jws  # noqa: F401 - all four to be found loaded
-        import urllib3  # noqa: F401
+    if not tokens.is_offered(environ, self_hosted=bool(settings.issuers)):
+        return
+    import joserfc.jws  # noqa: F401 - to be found loaded
 
-        import tfaudit.identity.claims
-        import tfaudit.identity.oidc  # noqa: F401
+    import tfaudit.identity.claims
+    import tfaudit.identity.oidc  # noqa: F401
+    from tfaudit.identity import issuers
+    from tfaudit.identity.jwks import KeySets
+
+    issuer = issuers.expected(environ, settings.issuers)
+    if cache is not None and issuer is not None:
+        with suppress(TfauditError):
+            KeySets(configured=settings.jwks, environ=environ, cache=cache, now=now.timestamp()).read(issuer)
 
 
 def _token(

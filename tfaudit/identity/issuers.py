@@ -36,13 +36,20 @@ WELL_KNOWN: Final = (
     _issuer("buildkite", r"https://agent\.buildkite\.com"),
     _issuer(
         "bitbucket-pipelines",
-        r"https://api\.bitbucket\.org/2\.0/workspaces/[A-Za-z0-9_.-]{1,64}/pipelines-config/identity/oidc",
+        r"https://api\.bitbucket\.org/2\.0/workspaces/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}/pipelines-config/identity/oidc",
     ),
     _issuer("azure-devops", rf"https://vstoken\.dev\.azure\.com/{_UUID}", "api://AzureADTokenExchange"),
     _issuer("hcp-terraform", r"https://app\.(?:eu\.)?terraform\.io"),
     _issuer("spacelift", r"https://([a-z0-9-]{1,63}\.app\.(?:us\.)?spacelift\.io)", "{1}"),
     _issuer("env0", r"https://login\.app\.env0\.com/?", "https://prod.env0.com", "https://app.env0.com"),
 )
+
+_EXPECTED: Final = (
+    ("GITHUB_ACTIONS", "https://token.actions.githubusercontent.com"),
+    ("BUILDKITE", "https://agent.buildkite.com"),
+    ("TFC_RUN_ID", "https://app.terraform.io"),
+)
+"""Whose token a job will show, by a variable that its platform sets."""
 
 _SHAPES: Final[tuple[tuple[str, frozenset[str]], ...]] = (
     ("kubernetes", frozenset({"kubernetes.io"})),
@@ -65,6 +72,13 @@ def is_believed(issuer: str, configured: Collection[str]) -> bool:
 def well_known(issuer: str) -> Issuer | None:
     """Return the platform that has this very name, None for none."""
     return next((each for each in WELL_KNOWN if each.pattern.fullmatch(issuer)), None)
+
+
+def expected(environ: Mapping[str, str], configured: Collection[str]) -> str | None:
+    """Return the issuer whose keys will be needed, as far as that can be told before there is a token."""
+    if configured:
+        return next(iter(configured)) if len(configured) == 1 else None
+    return next((issuer for mark, issuer in _EXPECTED if environ.get(mark) not in (None, "", "false")), None)
 
 
 def platform_of(issuer: str, claims: Mapping[str, object]) -> str:

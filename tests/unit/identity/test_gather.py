@@ -20,7 +20,7 @@ AUDIENCE = oidc.bound_audience("ledger.example", "run-1", DIGEST)
 GITHUB = {"actor": "octocat", "actor_id": "583231", "repository_id": "74", "run_id": "9"}
 
 
-def ask(environ, issuer, tmp_path, *, deep=False, identities=None, token=True, early=None, **settings):
+def ask(environ, issuer, tmp_path, *, deep=False, identities=None, token=True, early=None, cache=None, **settings):
     """Gather in an empty folder, the issuer configured."""
     configured = IdentitySettings(issuers=(issuer.url,) if issuer else (), **settings)
     return gather(
@@ -31,7 +31,7 @@ def ask(environ, issuer, tmp_path, *, deep=False, identities=None, token=True, e
         origin="ledger.example",
         run_id="run-1",
         change_digest=DIGEST,
-        cache=None,
+        cache=cache,
         clock=lambda: NOW,
         deep=deep,
         token=token,
@@ -274,3 +274,20 @@ def test_all_but_the_token_can_be_asked_before(issuer, tmp_path):
     assert found.actor.evidence[1:] == early.actor.evidence
     assert found.problems == early.problems
     assert found == ask(environ, issuer, tmp_path, deep=True)
+
+
+def test_the_keys_are_fetched_before_they_are_needed(issuer, tmp_path):
+    """After the plan only the token itself is waited for."""
+    environ = github(issuer)
+    early = ask(environ, issuer, tmp_path, deep=True, token=False, cache=tmp_path / "cache")
+    assert issuer.asks_for("/keys") == 1
+    issuer.asked.clear()
+    assert ask(environ, issuer, tmp_path, deep=True, early=early, cache=tmp_path / "cache").actor.level == "verified"
+    assert [path.partition("?")[0] for path in issuer.asked] == ["/github"]
+
+
+def test_keys_that_cannot_be_fetched_before_are_no_problem_yet(issuer, tmp_path):
+    """The token says so when it is checked."""
+    issuer.answer = lambda handler: handler.send_error(500) is None
+    early = ask(github(issuer), issuer, tmp_path, deep=True, token=False, cache=tmp_path / "cache")
+    assert early.problems == ()
