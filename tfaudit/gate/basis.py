@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tfaudit.gate.model import Decision
 
-MAX_BASIS: Final = 8 << 20
+MAX_BASIS: Final = 32 << 20
 """Bytes of a basis that are read."""
 
 _Model = TypeVar("_Model", Request, Rules, Evaluation, Vote, Reason)

@@ -38,7 +38,9 @@ def view(
     staged: bool = True,
     own: str | None = None,
 ) -> LedgerView:
-    """Return the votes on a stack or its state, and what was used of them by runs on that state.
+    """Return the votes on a stack or its state, and what was used of them by the stack's runs on that state.
+
+    A vote is for one stack, so only its runs can use it: a signer that is held to other stacks can't use it up.
 
     ``since`` is how far back it matters, milliseconds since the epoch: an approval that is older is expired by the
     rules. ``now`` is the store's time. ``before`` is a leaf index: the log is read as it was up to there. With
@@ -66,7 +68,7 @@ def view(
     uses = [
         use
         for entry, record in zip(intents, reader.records([entry.line for entry in intents]), strict=True)
-        if state_key is not None or record.predicate.get("stack") == stack
+        if record.predicate.get("stack") == stack
         for use in uses_of(record.predicate, record.record_id, entry.position)
     ]
     if staged or own is not None:
@@ -77,7 +79,11 @@ def view(
         uses += [
             use
             for one in waiting
-            if own is not None and one.kind == "intent" and one.state == state_key and one.record_id < own
+            if own is not None
+            and one.kind == "intent"
+            and one.state == state_key
+            and one.record_id < own
+            and one.predicate.get("stack") == stack
             for use in uses_of(one.predicate, one.record_id, None)
         ]
     return LedgerView(

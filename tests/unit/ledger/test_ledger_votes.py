@@ -77,11 +77,13 @@ def test_votes_on_other_stacks_are_left_out(election: Election) -> None:
 
 
 def test_a_use_on_another_state_is_no_use_here(election: Election) -> None:
-    """Intents of other states are not read."""
+    """Nor one by another stack's run that names this state: its signer may be held to that other stack."""
     subject = election.plan()
     election.vote(ALICE, subject)
     election.intend(subject)
     assert election.view(state_key="6" * 64).uses == ()
+    assert election.view(stack="network/dev").uses == ()
+    assert len(election.view().uses) == 1
 
 
 def test_a_staged_rejection_is_seen(election: Election) -> None:

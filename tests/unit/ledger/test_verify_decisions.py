@@ -118,6 +118,36 @@ def test_the_loser_of_two_that_did_not_start_is_fine(election: Election) -> None
     assert codes(election) == []
 
 
+def test_a_run_that_lost_a_moment_ago_is_given_time_to_say_so(election: Election) -> None:
+    """For an hour it is a warning that nothing tells whether it went on; then it is an error."""
+    subject = election.plan()
+    election.vote(ALICE, subject)
+    election.close(election.intend(subject))
+    election.serial -= 1
+    election.intend(subject)
+
+    def found() -> dict[str, str]:
+        return {finding.code: finding.severity for finding in check(election).findings}
+
+    assert found() == {"open-run": "warning", "unapproved-change": "warning"}
+    election.place.clock.advance(hours=2)
+    assert found() == {"open-run": "warning", "unapproved-change": "error"}
+
+
+def test_another_stacks_run_uses_nothing_up(election: Election) -> None:
+    """Though it names the approval and the state."""
+    subject = election.plan()
+    election.vote(ALICE, subject)
+    (vote,) = election.view().votes
+    with election.ledger.draft("intent") as draft:
+        facts = {"stack": "network/dev", "state": election.state()}
+        decision = {"decision": "not-gated", "reasons": [], "approvals": [vote.id]}
+        other = election.ledger.append(draft, {**facts, "decision": decision})
+    election.close(other, "not-started")
+    election.apply(subject)
+    assert codes(election) == []
+
+
 def test_a_rejection_before_the_intent_is_seen(election: Election) -> None:
     """Also where the run decided before it came."""
     subject = election.plan()

@@ -239,7 +239,7 @@ class _Run:
         # Records and what is disclosed of them are read, and nothing is written.
         working = cast("Working", self._working)
         reader = Reader(evidence=self._evidence, working=working, genesis=self._genesis, state=walk.state)
-        yield from Decisions(reader, self._scratch, start=start.state if start else None).findings()
+        yield from Decisions(reader, self._scratch, start=start.state if start else None, now=self._now).findings()
 
     def _check_versions(self, start: Start | None) -> Iterator[Finding]:
         if not isinstance(self._evidence, versions.Versioned):

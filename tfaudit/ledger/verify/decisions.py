@@ -13,11 +13,12 @@ from tfaudit.gate import basis as bases
 from tfaudit.gate import inforce, least
 from tfaudit.gate.decide import decide
 from tfaudit.gate.words import TOLERANCE, listed, milliseconds
-from tfaudit.ledger import pinned
+from tfaudit.ledger import ids, pinned
 from tfaudit.ledger.commit import RecordLine
 from tfaudit.ledger.verify import claimed
 from tfaudit.ledger.verify.electing import Votes
 from tfaudit.ledger.verify.findings import error, warning
+from tfaudit.ledger.verify.staged import PENDING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,7 +39,8 @@ BASIS: Final = "/decision/basis"
 
 _DECIDED: Final = """
 SELECT decided.position, decided.record_id, leaf.writer, leaf.leaf, leaf.kind, leaf.refers, leaf.state, leaf.keys,
-  decided.place, decided.who, decided.decision, decided.command, decided.stack
+  decided.place, decided.who, decided.decision, decided.command, decided.stack,
+  leaf.kind = 'intent' AND NOT EXISTS (SELECT 1 FROM closing WHERE closing.intent = decided.record_id)
 FROM decided JOIN leaf ON leaf.position = decided.position
 WHERE NOT EXISTS (
   SELECT 1 FROM closing
@@ -62,6 +64,8 @@ class _Decided(NamedTuple):
     decision: str
     command: str | None
     stack: str | None
+    open: int
+    """Whether no record tells yet how it ended."""
 
     @property
     def line(self) -> RecordLine:
@@ -86,7 +90,8 @@ class _Wrong(Exception):
 class Decisions:
     """Recomputes the decisions of a log. ``start`` is where a check of the growth alone began."""
 
-    def __init__(self, reader: Reader, scratch: Scratch, *, start: State | None) -> None:
+    def __init__(self, reader: Reader, scratch: Scratch, *, start: State | None, now: int) -> None:
+        self._now = now
         self._reader = reader
         self._scratch = scratch
         self._votes = Votes(reader, scratch, start=start)
@@ -102,7 +107,11 @@ class Decisions:
                 message = f"whether this run was rightly allowed can't be told: {failure.message}"
                 yield warning("decision-unchecked", decided.place, message, who=decided.who)
             except _Wrong as wrong:
-                yield error("unapproved-change", decided.place, f"this run {wrong}", who=decided.who)
+                # A run that lost against another one's says so a moment after its intent.
+                fresh = decided.open and self._now - ids.record_time(decided.record_id) < PENDING
+                told = warning if fresh else error
+                said = "; nothing tells yet whether it went on" if fresh else ""
+                yield told("unapproved-change", decided.place, f"this run {wrong}{said}", who=decided.who)
             except _Unknown as unknown:
                 message = f"whether this run was rightly allowed can't be told any more: {unknown}"
                 yield warning("decision-unchecked", decided.place, message, who=decided.who)

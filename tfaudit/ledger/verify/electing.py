@@ -64,7 +64,7 @@ class Votes:
         uses = tuple(
             Use(vote=vote.id, intent=intent, position=position)
             for vote in found
-            for intent, position in self._scratch.uses(vote.id, state=state_key, before=before)
+            for intent, position in self._scratch.uses(vote.id, stack=stack, state=state_key, before=before)
         )
         return LedgerView(size=before, votes=tuple(found), uses=uses), unproven
 
@@ -99,10 +99,11 @@ class Votes:
             if entry.line.kind in APPROVER_KINDS or entry.line.kind == "intent"
         ]
         for entry, found in zip(entries, self._reader.records([entry.line for entry in entries]), strict=True):
-            line, stack = entry.line, found.predicate.get("stack")
+            line, said = entry.line, found.predicate.get("stack")
+            stack = said if isinstance(said, str) else None
             if line.kind == "intent":
                 uses = votes.uses_of(found.predicate, line.record_id, entry.position)
-                self._scratch.add_uses((use.vote, line.state, use.intent, entry.position) for use in uses)
+                self._scratch.add_uses((use.vote, stack, line.state, use.intent, entry.position) for use in uses)
             else:
                 self._scratch.add_vote(
                     Voted(
@@ -114,7 +115,7 @@ class Votes:
                         line.refers,
                         line.state,
                         entry.time,
-                        stack if isinstance(stack, str) else None,
+                        stack,
                     )
                 )
         self._known_from = since

@@ -54,7 +54,9 @@ def note(scratch: Scratch, leaf: Leaf, claims: Claims) -> Iterator[Finding]:
     if claims.kind == "intent":
         intent = (claims.record_id, leaf.position, place, claims.who, claims.decision)
         database.execute("INSERT OR IGNORE INTO intent VALUES (?,?,?,?,?)", intent)
-        scratch.add_uses((vote, claims.state, claims.record_id, leaf.position) for vote in claims.approvals)
+        scratch.add_uses(
+            (vote, claims.stack, claims.state, claims.record_id, leaf.position) for vote in claims.approvals
+        )
     elif claims.kind in APPROVER_KINDS:
         scratch.add_vote(
             Voted(

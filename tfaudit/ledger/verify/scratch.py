@@ -44,7 +44,7 @@ CREATE TABLE voted (
 );
 CREATE INDEX voted_on ON voted (stack, position);
 CREATE TABLE used (
-  vote TEXT, state TEXT, intent TEXT, position INTEGER, PRIMARY KEY (vote, position)
+  vote TEXT, stack TEXT, state TEXT, intent TEXT, position INTEGER, PRIMARY KEY (vote, position)
 ) WITHOUT ROWID;
 CREATE TABLE lacking (record_id TEXT, digest TEXT, place TEXT, who TEXT);
 CREATE TABLE stated (record_id TEXT, digest TEXT, PRIMARY KEY (record_id, digest)) WITHOUT ROWID;
@@ -203,14 +203,16 @@ class Scratch:
         for row in self.database.execute(query, (stack, before, since, before, since)):
             yield Voted(*row)
 
-    def add_uses(self, uses: Iterable[tuple[str, str | None, str, int]]) -> None:
-        """Remember uses of votes: vote, state, intent, position."""
-        self.database.executemany("INSERT OR IGNORE INTO used VALUES (?,?,?,?)", uses)
+    def add_uses(self, uses: Iterable[tuple[str, str | None, str | None, str, int]]) -> None:
+        """Remember uses of votes: vote, stack, state, intent, position."""
+        self.database.executemany("INSERT OR IGNORE INTO used VALUES (?,?,?,?,?)", uses)
 
-    def uses(self, vote: str, *, state: str | None, before: int) -> Iterator[tuple[str, int]]:
-        """Yield (intent, position) of the intents of a state before a position that name a vote."""
-        query = "SELECT intent, position FROM used WHERE vote = ? AND state IS ? AND position < ? ORDER BY position"
-        yield from self.database.execute(query, (vote, state, before))
+    def uses(self, vote: str, *, stack: str, state: str | None, before: int) -> Iterator[tuple[str, int]]:
+        """Yield (intent, position) of a stack's intents on a state before a position that name a vote."""
+        query = """
+        SELECT intent, position FROM used WHERE vote = ? AND stack = ? AND state IS ? AND position < ? ORDER BY position
+        """
+        yield from self.database.execute(query, (vote, stack, state, before))
 
     def total_bytes(self) -> int:
         """Return the size of all listed records together."""
