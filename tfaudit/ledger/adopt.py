@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from tfaudit.errors import ConfigError, InputError, LedgerError, VerificationError
 from tfaudit.ledger import commit, ids, live, record
 from tfaudit.ledger.commit import RecordLine, Stray
-from tfaudit.ledger.store import fetch, read
+from tfaudit.ledger.store import Listing, fetch, look, read
 from tfaudit.signing.envelope import MAX_ENVELOPE
 
 if TYPE_CHECKING:
@@ -61,11 +61,10 @@ def staged(store: Store, state: State, *, time: int, limit: int) -> list[Staged]
     passed = {*state.passed}
 
     def unseen(writer: str) -> list[Staged]:
-        prefix = f"{ids.RECORDS}{writer}/"
-        after = f"{prefix}{ids.hour(state.cursor)}/{ids.first_id(state.cursor)}"
+        where = _unseen(state, writer)
         found = _parsed(
             entry.key
-            for entry in store.list(prefix, after=after)
+            for entry in store.list(where.prefix, after=where.after)
             if entry.size is not None and entry.key.rpartition("/")[2] not in known_names
         )
         return list(
@@ -80,11 +79,22 @@ def staged(store: Store, state: State, *, time: int, limit: int) -> list[Staged]
         )
 
     known, unknown = writers(store, state)
+    look(store, [_unseen(state, writer) for writer in (*known, *unknown[:MAX_UNKNOWN_WRITERS])])
     return _share(
         [one for writer in known for one in unseen(writer)],
         [one for writer in unknown[:MAX_UNKNOWN_WRITERS] for one in unseen(writer)],
         limit,
     )
+
+
+def ahead(state: State, writer: str) -> tuple[Listing, ...]:
+    """Return the listings that :func:`staged` begins with, and that of one writer, as far as they are known before."""
+    return Listing(ids.RECORDS, shallow=True), _unseen(state, writer)
+
+
+def _unseen(state: State, writer: str) -> Listing:
+    prefix = f"{ids.RECORDS}{writer}/"
+    return Listing(prefix, after=f"{prefix}{ids.hour(state.cursor)}/{ids.first_id(state.cursor)}")
 
 
 def writers(store: Store, state: State) -> tuple[list[str], list[str]]:

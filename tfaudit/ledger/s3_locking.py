@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfaudit.errors import LedgerError
 from tfaudit.ledger import ids
-from tfaudit.ledger.s3_listing import GONE, PAGE, version_pages
+from tfaudit.ledger.s3_listing import GONE, PAGE, Pages, version_pages
 from tfaudit.ledger.store import Lock
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def hold(bucket: Bucket, key: str, version: str, *, on: bool) -> None:
 def prune(bucket: Bucket, key: str) -> None:
     """Remove all versions and markers of a key; see :meth:`tfaudit.ledger.store.Locking.prune`."""
     name = bucket.place.prefix + key
-    for page, _whole in version_pages(bucket, key, after="", count=PAGE, pages=None):
+    for page, _whole in version_pages(Pages(bucket), key, after="", count=PAGE, pages=None):
         for one in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
             if one["Key"] == name:
                 bucket.call("delete_object", expected=GONE, Key=name, VersionId=one["VersionId"])

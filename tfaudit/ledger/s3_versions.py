@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from tfaudit.ledger import ids
-from tfaudit.ledger.s3_listing import PAGE, version_pages
+from tfaudit.ledger.s3_listing import PAGE, Pages, version_pages
 from tfaudit.ledger.verify.versions import Version
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def versions(bucket: Bucket, prefix: str, *, after: str) -> Iterator[Version]:
 
 def _listed(bucket: Bucket, prefix: str, after: str) -> Iterator[_Listed]:
     start = len(bucket.place.prefix)
-    for page, _ in version_pages(bucket, prefix, after=after, count=PAGE, pages=None):
+    for page, _ in version_pages(Pages(bucket), prefix, after=after, count=PAGE, pages=None):
         found = [
             _Listed(one["Key"][start:], marker, one["LastModified"])
             for marker, kind in ((False, "Versions"), (True, "DeleteMarkers"))

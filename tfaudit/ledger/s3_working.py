@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tfaudit.errors import LedgerError
 from tfaudit.ledger.s3_ahead import Ahead
-from tfaudit.ledger.s3_evidence import BUSY, TAKEN
-from tfaudit.ledger.s3_listing import GONE, list_current, version_pages
+from tfaudit.ledger.s3_creating import BUSY, TAKEN
+from tfaudit.ledger.s3_listing import GONE, Pages, list_current, version_pages
 from tfaudit.ledger.s3_objects import Body, Remote, digest_of, stream
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class WorkingBucket:
 
     def list(self, prefix: str, *, after: str = "", shallow: bool = False) -> Iterator[Entry]:
         """List objects; see :meth:`tfaudit.ledger.store.Store.list`."""
-        return list_current(self.bucket, prefix, after=after, shallow=shallow)
+        return list_current(Pages(self.bucket), prefix, after=after, shallow=shallow)
 
     def replace(self, key: str, content: bytes, *, durable: bool = False) -> None:
         """Put an object; see :meth:`tfaudit.ledger.store.Working.replace`.
@@ -141,7 +141,7 @@ class WorkingBucket:
 
     def _remove_versions(self, key: str, *, but: str | None) -> None:
         name = self.bucket.place.prefix + key
-        for page, _ in version_pages(self.bucket, key, after="", count=1000, pages=None):
+        for page, _ in version_pages(Pages(self.bucket), key, after="", count=1000, pages=None):
             found: Sequence[Any] = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
             for one in found:
                 if one["Key"] == name and one["VersionId"] != but:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from tfaudit.errors import LedgerError
 from tfaudit.ledger import adopt, checkpoint, commit, head, ids, receipt
 from tfaudit.ledger.committer import MAX_FAILURES
-from tfaudit.ledger.store import read
+from tfaudit.ledger.store import look, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,8 @@ class Sender:
         self.step("staged")
         if self.committer is None:
             return receipt.located(receipt.staged(sealed.record, self.head.state), self.evidence)
+        # What the commit needs to know is asked for at once: the slot, and what is staged.
+        look(self.evidence, adopt.ahead(self.head.state, sealed.record.writer), slot=self.head.next)
         held = self.committer.commit((sealed.record, sealed.line), self.head.catch_up())
         # A crash here: the record is in the log, and so are all others of its commit. Only the hint is old.
         self.leave_hint()

@@ -93,6 +93,25 @@ class Working(Store, Protocol):
         """Remove the object if it is there; raises :class:`LedgerError` when the store failed."""
 
 
+class Listing(NamedTuple):
+    """What :meth:`Store.list` is going to be asked."""
+
+    prefix: str
+    after: str = ""
+    shallow: bool = False
+
+
+@runtime_checkable
+class Looking(Protocol):
+    """A store where each look takes a while, and several at once take no longer."""
+
+    def look(self, slot: int | None, listings: Sequence[Listing]) -> None:
+        """Look at a slot of the log and begin listings, so that they soon take no time; once each.
+
+        They tell how it was at this moment, until something is created. What fails is left for the calls to come.
+        """
+
+
 @runtime_checkable
 class Fetching(Protocol):
     """A store where each read takes a while, and many at once take no longer."""
@@ -155,6 +174,12 @@ def fetch(store: Store, keys: Sequence[str], *, limit: int) -> None:
     """Read objects ahead where that saves time; errors as :meth:`Fetching.fetch`."""
     if isinstance(store, Fetching):
         store.fetch(keys, limit=limit)
+
+
+def look(store: Store, listings: Sequence[Listing], *, slot: int | None = None) -> None:
+    """Look at what will be asked for next where that saves time; see :meth:`Looking.look`."""
+    if isinstance(store, Looking):
+        store.look(slot, listings)
 
 
 def begin(store: Store, keys: Sequence[str]) -> None:
