@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -161,6 +162,8 @@ def _complete(options: Options, environ: os._Environ[str]) -> None:
 
 def _run_engine_command(rest: list[str], options: Options, shim: str | None) -> int:
     """Run an engine's command under audit, or step aside where a closer look shows that it needs none."""
+    # A run makes much that stays and little garbage: the collector would mostly look at modules.
+    gc.set_threshold(50_000)
     from tfaudit.engine import argv, find, handover
     from tfaudit.runs.pipeline import execute
 

@@ -211,13 +211,17 @@ def _inheritable(fds: Sequence[int]) -> Iterator[None]:
             os.set_inheritable(fd, False)
 
 
-def pump(exit_fd: int, sinks: dict[int, Write], feeding: Input | None) -> None:
+def pump(exit_fd: int, sinks: dict[int, Write], feeding: Input | None, *, lull: int = 0) -> None:
     """Move output until the engine has ended and what it wrote has been taken.
 
-    Not until every writer has gone: a process that a provisioner left behind may hold the pipe for days.
+    Not until every writer has gone: a process that a provisioner left behind may hold the pipe for days. After some
+    output the next is left in its pipe for ``lull`` milliseconds: an engine that says a line ten times a moment must
+    not pay for as many changes of the process that runs.
     """
     live = dict(sinks)
     running = True
+    ended = select.poll()
+    ended.register(exit_fd, select.POLLIN)
     while running:
         poll = select.poll()
         for fd in (exit_fd, *live):
@@ -234,6 +238,8 @@ def pump(exit_fd: int, sinks: dict[int, Write], feeding: Input | None) -> None:
                 running = False
             elif feeding is not None:
                 feeding.feed()
+        if lull and running and ended.poll(lull):
+            running = False
     for fd in tuple(live):
         os.set_blocking(fd, False)
         while fd in live and _move(fd, live):

@@ -100,6 +100,9 @@ class PlanText:
         if self._midline:
             self._midline = False
             return line
+        if line.startswith(b" ") and not self._lines:
+            # Most of a plan: nothing that could be held back begins with a space.
+            return line
         text = plain(line)
         if self._lines and not self._continues(text):
             return self._release() + self._line(line)

@@ -25,6 +25,8 @@ from tfaudit.errors import InputError
 
 _PIPE_SIZE: Final = 1024 * 1024
 _MAX_STDERR: Final = 1024 * 1024
+_LULL_MILLISECONDS: Final = 40
+"""Too short for anybody who watches the lines come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +156,7 @@ def run_lines(
             sinks={stdout.ours: lines.write, stderr.ours: on_stderr or Output(2).write},
             pass_fds=[*pass_fds, *stdout.survivor(), *stderr.survivor()],
             opened=(stdout, stderr),
+            lull=_LULL_MILLISECONDS,
         )
     lines.close()
     return ended
@@ -295,6 +298,7 @@ def _run(
     feeding: Input | None = None,
     opened: tuple[_Channel, ...] = (),
     shielded: bool = False,
+    lull: int = 0,
 ) -> Ended:
     """Start the engine, move its output into ``sinks`` until it has ended, and say how."""
     before = relay.interrupts
@@ -309,7 +313,7 @@ def _run(
     try:
         for channel in opened:
             channel.given()
-        child.pump(running.exit_fd, sinks, feeding)
+        child.pump(running.exit_fd, sinks, feeding, lull=lull)
     finally:
         # Also when a sink failed: the engine is never left alone with a full pipe, nor we without its end.
         child.pump(running.exit_fd, dict.fromkeys(sinks, _discard), None)
