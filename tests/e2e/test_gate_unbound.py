@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +14,8 @@ import pytest
 import support
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+STEPRUN = Path(__file__).with_name("steprun.py")
 
 _CONFIGURATION = """
 variable "size" { default = "small" }
@@ -107,3 +112,33 @@ def test_switches_that_change_nothing(approved: support.Project) -> None:
     quick = with_environment(approved, TF_CLI_ARGS_apply="-parallelism=2 -no-color", TF_IN_AUTOMATION="1")
     quick.tfaudit("apply", "-input=false", "-lock-timeout=5s", "change.plan")
     assert gatekit.deployed(approved) == "large"
+
+
+MEANWHILE = {
+    "a script of a module": ("called/inner.sh", "touch evil\n"),
+    "a script that the configuration names": ("deploy.sh", "touch evil\n"),
+    "the engine's configuration": (".terraformrc", 'provider_installation { dev_overrides { "x/y" = "/tmp" } }\n'),
+}
+
+
+@pytest.mark.parametrize(("name", "text"), MEANWHILE.values(), ids=MEANWHILE)
+def test_an_edit_between_the_gates_look_and_the_apply(approved: support.Project, name: str, text: str) -> None:
+    """What the apply reads from disk is looked at once more when the intent stands: the run ends before it began."""
+    path = Path(approved.environment["HOME"]) / name if name.startswith(".") else approved.folder / name
+    editing = [sys.executable, "-c", f"import pathlib; pathlib.Path({str(path)!r}).write_text({text!r})"]
+    done = subprocess.run(
+        [sys.executable, str(STEPRUN), "intent", json.dumps(editing), "apply", "-input=false", "change.plan"],
+        cwd=approved.folder,
+        env=approved.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=support.TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 77, done.stderr
+    assert gatekit.codes(done) == {"unbound-input"}
+    assert gatekit.deployed(approved) == "small"
+    assert not (approved.folder / "evil").exists()
+    assert gatekit.records(approved)[-1]["status"] == "not-started"
+    assert gatekit.findings(approved) == []

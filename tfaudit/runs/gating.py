@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tfaudit.ledger.erasing import Erasure
     from tfaudit.ledger.log import Ledger, Receipt
     from tfaudit.ledger.reader import Reader
+    from tfaudit.plan.modules import SourceDigest
     from tfaudit.policy.evaluate import Pending
     from tfaudit.policy.model import Evaluation
     from tfaudit.runs.planning import Planned
@@ -60,6 +61,8 @@ class Change:
     """Never stored: without a key it could be guessed."""
     key: bytes
     """Of this plan's own record."""
+    sources: tuple[SourceDigest, ...]
+    """The modules' files as they were when the gate looked at them."""
     inputs: Inputs
 
     @property
@@ -194,30 +197,53 @@ def consider_unseen(run: Run, ready: Ready) -> Verdict | None:
     return _decide(run, ready, gate, change=None, request=request, evaluations=(), outside=(), brought={})
 
 
-def again(run: Run, verdict: Verdict, intent: Receipt) -> Verdict:
+def again(stage: Stage, verdict: Verdict, intent: Receipt) -> Verdict:
     """Decide once more, on the log up to the intent's own place: whoever came before it counts.
 
+    What the engine will read from disk must be what the gate has looked at: a prompt may have waited for long.
     Raises :class:`LedgerError` when the intent gets no place in time or the log can't be read.
     """
     from tfaudit.gate import inforce
     from tfaudit.gate.decide import decide
     from tfaudit.ledger import pinned
 
+    run, gate = stage.run, verdict.gate
     reader, place = _placed(run, verdict.ready.ledger, intent)
-    gate = verdict.gate
+    request = replace(verdict.request, unbound=(*verdict.request.unbound, *_moved(stage, verdict.change)))
     rules = inforce.rules_for(run.config, pinned.at(reader, place), verdict.ready.stack, known_as=gate.known_as)
     now = _now(run)
-    view = _view(reader, verdict.request, gate.rules, now, before=place)
+    view = _view(reader, request, gate.rules, now, before=place)
     # What a platform said stands in no ledger: it counts as it was heard.
     heard = tuple(vote for vote in verdict.view.votes if vote.source not in ("ledger", "file"))
     view = replace(view, votes=(*view.votes, *heard))
     return replace(
         verdict,
         gate=gate if rules is None else replace(gate, rules=rules),
+        request=request,
         view=view,
         decided=now,
-        decision=decide(verdict.request, rules, verdict.evaluations, view, now),
+        decision=decide(request, rules, verdict.evaluations, view, now),
     )
+
+
+def _moved(stage: Stage, change: Change | None) -> tuple[str, ...]:
+    """Return one line for each thing that the apply reads beside its plan and that is no longer what it was."""
+    from tfaudit.engine import unbound
+    from tfaudit.plan import modules
+
+    if change is None:
+        return ()
+    run = stage.run
+    found = list(unbound.always(run.invocation, run.world.environ, brand=run.engine.brand, cwd=run.world.cwd))
+    ephemeral = change.inputs.ephemeral
+    now = unbound.inputs(run.invocation, run.world.environ, root=run.workdir.root, ephemeral=tuple(ephemeral))
+    if now != change.inputs:
+        found.append("an ephemeral variable has another value than when the gate looked at it: run it again")
+    sources = modules.source_digests(stage.scratch.fd, root=run.workdir.root, data=run.workdir.data)
+    for source in sorted({each.module for each in set(sources) ^ set(change.sources)}):
+        name = f"module {source}" if source else "the root module"
+        found.append(f"a file of {name} is another one than when the gate looked at it: run it again")
+    return tuple(found)
 
 
 def carry(verdict: Verdict) -> None:
@@ -392,19 +418,21 @@ def _change(stage: Stage, planned: Planned) -> Change:
     run, plan = stage.run, planned.plan
     assert plan is not None  # noqa: S101 - the only caller has looked
     locked = facts.providers(run.workdir.root / ".terraform.lock.hcl") or {}
+    sources = modules.source_digests(stage.scratch.fd, root=run.workdir.root, data=run.workdir.data)
     summary = changeset.summarise(
         plan,
         engine=run.engine.brand,
         engine_version=run.engine.version,
         lock_sha256=cast("str | None", locked.get("lock_sha256")),
         providers=cast("Mapping[str, str]", locked.get("versions", {})),
-        sources=modules.source_digests(stage.scratch.fd, root=run.workdir.root, data=run.workdir.data),
+        sources=sources,
     )
     # Of what is given, what the plan file doesn't hold: OpenTofu's doesn't list its apply-time variables.
     ephemeral = planned.variables.again(given(run) & declared(plan)) if planned.variables else frozenset()
     return Change(
         summary=summary,
         key=changeset.new_key(run.world.entropy),
+        sources=sources,
         inputs=unbound.inputs(run.invocation, run.world.environ, root=run.workdir.root, ephemeral=ephemeral),
     )
 

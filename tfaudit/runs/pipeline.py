@@ -257,7 +257,7 @@ def _confirmed(stage: Stage, recorder: Recorder, verdict: Verdict | None) -> tup
     from tfaudit.runs import gating
 
     try:
-        second = gating.again(stage.run, verdict, recorder.receipts[-1])
+        second = gating.again(stage, verdict, recorder.receipts[-1])
     except TfauditError as error:
         return None, error
     return (None if second.decision.allowed else second), None
