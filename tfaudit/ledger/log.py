@@ -142,9 +142,13 @@ class Ledger:
         self._reach()
         return Reader(evidence=self._evidence, working=self._working, genesis=self.genesis, state=self._head.state)
 
+    def now(self) -> int:
+        """Return the store's present time, milliseconds since the epoch."""
+        return ids.milliseconds(self._clock())
+
     def new_record_id(self) -> str:
         """Return a fresh record id of the store's present time."""
-        return ids.new_record_id(ids.milliseconds(self._clock()), self._entropy)
+        return ids.new_record_id(self.now(), self._entropy)
 
     def draft(self, kind: str, *, record_id: str | None = None) -> Draft:
         """Return an empty draft, to be used in a ``with`` block."""
@@ -225,7 +229,7 @@ class Ledger:
 
         Raises :class:`LedgerError` when the spool can't be written.
         """
-        now = ids.milliseconds(self._clock())
+        now = self.now()
         sealed = draft.seal(
             facts,
             subjects=subjects,
@@ -253,7 +257,7 @@ class Ledger:
                 failed = failed or error
         if failed is not None:
             raise failed
-        self.spool.tidy(before=ids.milliseconds(self._clock()) - upkeep.HOUR)
+        self.spool.tidy(before=self.now() - upkeep.HOUR)
         return tuple(sent)
 
     def sequence(self) -> int:
@@ -263,7 +267,7 @@ class Ledger:
         """
         committer = self._need_committer()
         self._reach()
-        count = committer.commit_staged() + upkeep.sweep(committer, time=ids.milliseconds(self._clock()))
+        count = committer.commit_staged() + upkeep.sweep(committer, time=self.now())
         self._sender.leave_hint()
         return count
 
@@ -275,7 +279,7 @@ class Ledger:
         """
         committer = self._need_committer()
         self._reach()
-        count = upkeep.sweep(committer, time=ids.milliseconds(self._clock()))
+        count = upkeep.sweep(committer, time=self.now())
         self._sender.leave_hint()
         return count
 
@@ -306,7 +310,7 @@ class Ledger:
             subjects=subjects,
             origin=self.origin,
             writer=self._writer,
-            time=ids.milliseconds(self._clock()),
+            time=self.now(),
             seen=state.checkpoint,
             previous=previous,
             spooled=None,
