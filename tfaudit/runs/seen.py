@@ -1,0 +1,63 @@
+"""Is what is about to be done what the approvers saw?
+
+Each vote names the record that its text was made of, by leaf and event root. A change digest alone would let whoever
+writes that record show one thing and bind another: so the record is opened once more, and its events are held against
+those of the intent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfaudit.events import sameness
+from tfaudit.gate.model import Reason
+from tfaudit.gate.words import line as one_line
+from tfaudit.ledger import record
+from tfaudit.ledger.votes import STAGED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tfaudit.events.sameness import Shown
+    from tfaudit.gate.model import Vote
+    from tfaudit.ledger.commit import RecordLine
+    from tfaudit.ledger.reader import Reader
+
+
+def objections(reader: Reader, votes: Iterable[Vote], intent: RecordLine, *, now: int) -> Iterator[Reason]:
+    """Yield why votes are not about what the intent is going to do; ``now`` is the store's time.
+
+    Raises :class:`VerificationError` where a record is altered or gone, :class:`LedgerError` when a store failed, and
+    :class:`InputError` for events that can't be read.
+    """
+    named = {vote.subject.plan_record: vote for vote in votes if vote.subject.plan_record}
+    for record_id, vote in named.items():
+        why = _objection(reader, vote, record_id, intent, now)
+        if why is not None:
+            message = (
+                f"the {vote.kind} by {one_line(vote.approver)} is for another plan: {why}; have this plan approved"
+            )
+            yield Reason(code="other-plan", message=message)
+
+
+def _objection(reader: Reader, vote: Vote, record_id: str, intent: RecordLine, now: int) -> str | None:
+    found = _find(reader, record_id, now)
+    if found is None:
+        return f"the ledger has no record {record_id}"
+    subject = vote.subject
+    if found.leaf.hex() != subject.leaf or reader.record(found).event_root.hex() != subject.event_root:
+        return "what was shown is not what that plan's record holds"
+    where = sameness.differing(_shown(reader, found), _shown(reader, intent))
+    return None if where is None else f"of {one_line(where)} something else was shown than is to be done"
+
+
+def _find(reader: Reader, record_id: str, now: int) -> RecordLine | None:
+    entry = reader.find(record_id)
+    if entry is not None:
+        return entry.line
+    waiting = (one for one in reader.staged(now, limit=STAGED) if one.record_id == record_id)
+    return next(map(record.line_of, waiting), None)
+
+
+def _shown(reader: Reader, line: RecordLine) -> Iterator[Shown]:
+    return sameness.shown(line.record_id, reader.events(line), reader.disclosures(line.record_id))
