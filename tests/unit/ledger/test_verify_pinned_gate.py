@@ -10,7 +10,7 @@ import pytest
 from electionkit import ALICE, BOB, RULES, STACK, Election
 from ledgerkit import make
 
-from tfaudit.config.gating import BreakGlass, GateRule, GateSettings
+from tfaudit.config.gating import BreakGlass, GateRule, GateSettings, StackGate
 from tfaudit.gate import bundle as bundles
 from tfaudit.gate import inforce
 from tfaudit.gate.bundle import Bundle
@@ -59,10 +59,10 @@ def only(election: Election) -> Finding:
     return finding
 
 
-def ungated(election: Election, command: str = "apply") -> str:
+def ungated(election: Election, command: str = "apply", stack: str = STACK) -> str:
     """Append a run that says it was not gated, and return where its intent is."""
     with election.ledger.draft("intent") as draft:
-        facts = {"stack": STACK, "command": {"name": command, "options": []}, "state": election.state()}
+        facts = {"stack": stack, "command": {"name": command, "options": []}, "state": election.state()}
         intent = election.ledger.append(draft, {**facts, **NOT_GATED})
     election.close(intent)
     return intent.key
@@ -83,6 +83,16 @@ def test_a_run_that_says_it_was_not_gated_is_seen(election: Election, pin: Pin) 
     pin()
     where = ungated(election)
     ungated(election, "import")
+    assert (only(election).code, only(election).where) == ("unapproved-change", where)
+
+
+def test_another_name_for_the_same_state_is_no_way_around(election: Election, pin: Pin) -> None:
+    """A repository that calls itself otherwise is still the stack that its state was last applied as."""
+    pin(approvals=0, stacks=(StackGate(pattern=STACK, gate=GateSettings(approvals=1)),))
+    subject = election.plan()
+    election.vote(ALICE, subject)
+    election.apply(subject)
+    where = ungated(election, stack="playground")
     assert (only(election).code, only(election).where) == ("unapproved-change", where)
 
 

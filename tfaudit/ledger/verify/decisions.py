@@ -21,7 +21,7 @@ from tfaudit.ledger.verify.findings import error, warning
 from tfaudit.ledger.verify.staged import PENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tfaudit.gate.basis import Basis
     from tfaudit.gate.bundle import Pinned
@@ -48,6 +48,13 @@ WHERE NOT EXISTS (
 )
 ORDER BY decided.position
 """
+
+_LAST_NAME: Final = f"""
+SELECT decided.stack FROM leaf JOIN decided ON decided.position = leaf.position
+WHERE leaf.state = ? AND leaf.position < ? AND leaf.kind = 'intent'
+  AND decided.command IN ({", ".join(f"'{command}'" for command in sorted(GATED))})
+ORDER BY leaf.position DESC LIMIT 1
+"""  # noqa: S608 - our own texts
 
 
 class _Decided(NamedTuple):
@@ -140,7 +147,9 @@ class Decisions:
         if request is None or rules is None:
             raise _Wrong("was allowed although nobody knew what it would do, or by which rules")
         pinned_there = self._in_force(decided.keys)
-        self._hold_to_bundle(pinned_there, decided, rules, basis.evaluations or ())
+        carried = found.predicate["decision"].get("known_as")
+        names = self._names(decided, carried if isinstance(carried, list) else ())
+        _hold_to_bundle(pinned_there, names, rules, basis.evaluations or ())
         now = basis.decided if abs(basis.decided - found.time) <= TOLERANCE else found.time
         view, unproven = self._votes.view(
             stack=request.subject.stack,
@@ -166,7 +175,7 @@ class Decisions:
         if decided.command not in GATED or decided.keys < 0 or decided.stack is None:
             return
         there = self._in_force(decided.keys)
-        if there is not None and inforce.least_rules(there, decided.stack) is not None:
+        if there is not None and inforce.least_rules(there, *self._names(decided)) is not None:
             raise _Wrong("says that it was not gated, and the pinned configuration gates its stack")
 
     def _in_force(self, keys: int) -> Pinned | None:
@@ -182,26 +191,32 @@ class Decisions:
             raise there
         return there
 
-    def _hold_to_bundle(
-        self, there: Pinned | None, decided: _Decided, rules: Rules, evaluations: Sequence[Evaluation]
-    ) -> None:
-        """Raise where the run was held to less than the bundle in force asks for.
+    def _names(self, decided: _Decided, carried: Iterable[object] = ()) -> tuple[str, ...]:
+        """Return every name by which the run's state is known: what a repository calls itself now may be new."""
+        last = self._scratch.database.execute(_LAST_NAME, (decided.state, decided.position)).fetchone()
+        names = (decided.stack, *carried, *(last or ()))
+        return tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
 
-        What its rules found is the run's own word; that they were evaluated at all shows in how many there were.
-        """
-        if there is None:
-            if rules.pinned is not None:
-                raise _Wrong("names a pinned configuration, and none was in force there")
-            return
-        stack = decided.stack or ""
-        wanted = len(least.for_stack(there.bundle.gate, stack).rules)
-        evaluated = sum(one.rules for one in evaluations if one.engine == "cel")
-        if evaluated < wanted or (there.bundle.policies and not evaluations):
-            raise _Wrong("was held to fewer rules of policy than the pinned configuration has")
-        lowest = inforce.least_rules(there, stack)
-        looser = () if lowest is None else inforce.looser(rules, lowest)
-        if looser:
-            raise _Wrong(f"was held to looser rules than the pinned configuration's: {listed(looser)}")
+
+def _hold_to_bundle(
+    there: Pinned | None, stacks: Sequence[str], rules: Rules, evaluations: Sequence[Evaluation]
+) -> None:
+    """Raise where the run was held to less than the bundle in force asks for, of a stack of these names.
+
+    What its rules found is the run's own word; that they were evaluated at all shows in how many there were.
+    """
+    if there is None:
+        if rules.pinned is not None:
+            raise _Wrong("names a pinned configuration, and none was in force there")
+        return
+    wanted = len(least.for_stacks(there.bundle.gate, stacks).rules)
+    evaluated = sum(one.rules for one in evaluations if one.engine == "cel")
+    if evaluated < wanted or (there.bundle.policies and not evaluations):
+        raise _Wrong("was held to fewer rules of policy than the pinned configuration has")
+    lowest = inforce.least_rules(there, *stacks)
+    looser = () if lowest is None else inforce.looser(rules, lowest)
+    if looser:
+        raise _Wrong(f"was held to looser rules than the pinned configuration's: {listed(looser)}")
 
 
 def _compare(said: dict[str, Any], decision: Decision) -> None:
