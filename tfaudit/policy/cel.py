@@ -77,8 +77,11 @@ class CelChild:
         self._rules = rules
         self._reads = celscan.reads(rule.when for rule in rules if rule.scope == "change")
         self._child = Child(command or [sys.executable, "-I", "-m", "tfaudit.policy.celchild"], limits)
+        told = [listed(rule) for rule in rules]
+        # Of a large plan they are dear, and few rules ask for them.
+        self._asked = {name for one in told if one["scope"] == "plan" for name in one["names"]}
         asked = {
-            "rules": [listed(rule) for rule in rules],
+            "rules": told,
             "memory_mb": limits.memory_mb,
             "seconds": int(limits.seconds) + 1,
         }
@@ -100,7 +103,7 @@ class CelChild:
         """
         light: list[Mapping[str, Any]] = []
         try:
-            output, code = self._child.ask(_said(seen, self._reads, light))
+            output, code = self._child.ask(self._said(seen, light))
             answer = _answer(output, code, len(self._rules), len(light))
         except ChildError as error:
             return failed(self._rules, f"the rules could not be evaluated: {error.message}")
@@ -116,6 +119,15 @@ class CelChild:
             error="; ".join([*errors[:_ERRORS], *more]) or None,
         )
 
+    def _said(self, seen: Seen, light: list[Mapping[str, Any]]) -> Iterator[bytes]:
+        """Yield what the child is told, piece by piece; what it isn't told of each change comes into ``light``."""
+        yield _encode({"plan": seen.plan, "actor": seen.actor}) + b"\n"
+        for part in seen.changes(self._reads):
+            light += part.light
+            yield _encode(part.views) + b"\n"
+        whole: dict[str, Any] = {"changes": light} if self._asked & {"changes", "count"} else {}
+        yield _encode(whole | ({"outputs": seen.outputs} if "outputs" in self._asked else {})) + b"\n"
+
 
 def failed(rules: tuple[Rule, ...], reason: str) -> Evaluation:
     """Return the evaluation of rules that could not be evaluated."""
@@ -130,15 +142,6 @@ def version() -> str:
         return metadata.version(_PACKAGE)
     except metadata.PackageNotFoundError:
         return "unknown"
-
-
-def _said(seen: Seen, reads: celscan.Reads, light: list[Mapping[str, Any]]) -> Iterator[bytes]:
-    """Yield what the child is told, piece by piece; what it isn't told of each change comes into ``light``."""
-    yield _encode({"plan": seen.plan, "actor": seen.actor}) + b"\n"
-    for part in seen.changes(reads):
-        light += part.light
-        yield _encode(part.views) + b"\n"
-    yield _encode({"changes": light, "outputs": seen.outputs}) + b"\n"
 
 
 def _answer(output: bytes, code: int, rules: int, changes: int) -> _Answer:

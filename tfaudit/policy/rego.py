@@ -57,6 +57,8 @@ class RegoPolicy:
         except (ChildError, ConfigError) as error:
             hint = f" ({error.hint})" if error.hint else ""
             return self._evaluation(name, version, 0, (), f"{error.message}{hint}")
+        except OSError as error:
+            return self._evaluation(name, version, 0, (), f"the policy can't be copied: {error.strerror}")
         if not rules:
             return self._evaluation(name, version, 0, (), "no rule called deny, violation or warn was evaluated")
         return self._evaluation(name, version, rules, tuple(_limited(found, redact)), None)
@@ -134,6 +136,7 @@ def _regorus(
         "data": [regoengines.rooted(file) for file in policy.files if file.is_data],
         "query": regoscan.query(found),
         "v0": v0,
+        "size": len(document),
         "memory_mb": limits.memory_mb,
         "seconds": int(limits.seconds) + 1,
     }
@@ -218,7 +221,10 @@ def _version(engine: Engine, limits: Limits) -> str:
     if engine.name == "regorus":
         from importlib import metadata
 
-        return metadata.version(_PACKAGE)
+        try:
+            return metadata.version(_PACKAGE)
+        except metadata.PackageNotFoundError:  # another package of the same module
+            return "unknown"
     with Child(
         [engine.path, "version" if engine.name == "opa" else "--version"], limits, limit=limiting(limits)
     ) as one:

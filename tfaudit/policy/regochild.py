@@ -15,12 +15,12 @@ _PLACE: Final = re.compile(r"--> ([^\n:]{1,300}):(\d{1,7}):(\d{1,7})")
 
 
 def main(stdin: IO[bytes], stdout: IO[bytes]) -> None:
-    """Answer one request."""
+    """Answer one request. What follows the first line is as long as that says: its end may never come."""
     from tfaudit.policy.child import limit_self
 
     asked = json.loads(stdin.readline())
     limit_self(asked["memory_mb"], asked["seconds"])
-    stdout.write(json.dumps(answer(asked, stdin.read())).encode())
+    stdout.write(json.dumps(answer(asked, stdin.read(asked["size"]))).encode())
 
 
 def answer(asked: dict[str, Any], document: bytes) -> dict[str, Any]:

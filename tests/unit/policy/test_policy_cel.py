@@ -12,7 +12,7 @@ from plankit import change, plan_of
 from policykit import ACTOR, SECRET, db, found, hits, judged, only, rule, settings_of
 
 from tfaudit.config.gating import GateRule
-from tfaudit.policy import rules
+from tfaudit.policy import evaluate, rules
 from tfaudit.policy.cel import CelChild
 from tfaudit.policy.child import Limits
 from tfaudit.policy.ruleview import Seen
@@ -292,3 +292,35 @@ def test_what_a_child_claims_a_rule_names_is_not_repeated(tmp_path):
     }
     child = child_of(rule("true"), command=[sys.executable, "-I", "-c", f"print({json.dumps(json.dumps(answer))})"])
     assert SECRET not in (child.evaluate(seen(db())).error or "")
+
+
+def test_a_forked_copy_that_holds_the_pipe_delays_nothing(tmp_path):
+    """The child answers when it has been told everything, whoever else could still write to it."""
+    with evaluate.start(settings_of(tmp_path, rule("true")), (), environ={}) as pending:
+        copy = os.fork()
+        if copy == 0:
+            signal.pause()
+            os._exit(0)
+        try:
+            assert hits(only(pending.evaluate(plan_of(db()), b"", actor=ACTOR))) == [("r", None)]
+        finally:
+            os.kill(copy, signal.SIGKILL)
+            os.waitpid(copy, 0)
+
+
+def test_a_plan_of_many_changes_is_counted(tmp_path):
+    """A rule over the whole plan sees every change, in a time that grows with their number."""
+    settings = settings_of(
+        tmp_path,
+        rule('count("delete", "aws_db") == 3000 && count("", "") == 3001', name="a", scope="plan"),
+        rule('plan.changes.exists(c, c.action == "create")', name="b", scope="plan"),
+        rule('count("create", "aws_db") > 0 || count("update", "") > 0', name="c", scope="plan"),
+        rule('count("create", "") == 1', name="d"),
+    )
+    changes = (*(db(f"aws_db.a{n}") for n in range(3000)), change("aws_x.b", ("create",), None, {"x": 1}))
+    assert hits(only(judged(settings, *changes))) == [("a", None), ("b", None), ("d", None)]
+
+
+def test_changes_are_not_counted_while_they_come(tmp_path):
+    """In a rule over one change a count would be of half a plan: an error, and no number."""
+    assert "can't be computed" in error(tmp_path, 'count("delete", "") > 0 && change.name == "a"', db())
