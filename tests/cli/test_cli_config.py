@@ -77,8 +77,34 @@ def test_push_asks_and_pins(config):
     assert (document["bundle"]["gate"]["approvals"], document["position"]) == (1, 0)
     out = config("show")[1]
     assert document["record_id"] in out
-    assert "gate.stack[1].pattern = prod/*" in out
-    assert "approver alice@example.com  ssh-ed25519 SHA256:" in out
+    assert "gate          other stacks: 1 approval, valid 24h, for the same changes\n" in out
+    assert "gate          prod/*: 2 approvals, valid 24h, for the same changes\n" in out
+    assert "approver      alice@example.com  ssh-ed25519 SHA256:" in out
+
+
+def test_all_of_a_bundle_is_shown(here, config):
+    """Groups, rules, freezes, break-glass, names and limits of keys are told in words."""
+    add(
+        here,
+        'expires = "1h"\nbind = "planfile"\nrequire_touch = true\nevidence = ["env0"]\n'
+        '[[gate.stack.rule]]\nname = "r"\nwhen = "true"\napprovals = 2\ngroups = ["dba"]\n'
+        '[[gate.stack.freeze]]\nname = "f"\nfrom = 2026-12-19T00:00:00Z\nto = 2027-01-04T00:00:00Z\n'
+        '[gate.stack.break_glass]\ngroups = ["dba"]\nreview_within = "48h"\n'
+        '[gate.groups]\ndba = ["alice@example.com"]\n[identities]\nalice = ["github:1"]\n'
+        '[identity]\nissuers = ["https://issuer.example"]\n',
+    )
+    code, out, err = config("push", "--dry-run")
+    assert (code, err) == (0, "")
+    for line in (
+        "gate          prod/*: 2 approvals, valid 1h, for the very plan file, by touched FIDO2 keys only, or by env0",
+        '  rule        "r": 2 approvals of dba if true',
+        '  freeze      "f": 2026-12-19 00:00 to 2027-01-04 00:00 UTC',
+        "  break-glass dba; reviewed by another within 48h",
+        "group         dba: alice@example.com",
+        "identity      alice: github:1",
+        "issuers       https://issuer.example",
+    ):
+        assert f"{line}\n" in out
 
 
 def test_the_log_names_the_record(config, capfd):

@@ -96,8 +96,8 @@ def show(options: Options, as_json: bool) -> int:
     elif found is None:
         click.echo("nothing is pinned: a repository's own gate is all there is")
     else:
-        click.echo(f"record    {found.record_id}, position {found.position}")
-        click.echo(f"digest    {bundle.digest(found.bundle)}")
+        click.echo(f"{'record':<14}{found.record_id}, position {found.position}")
+        click.echo(f"{'digest':<14}{bundle.digest(found.bundle)}")
         _show_bundle(found.bundle)
     return 0
 
@@ -161,15 +161,10 @@ def _show_proposal(proposal: Proposal) -> None:
 
 
 def _show_bundle(bundle: Bundle) -> None:
-    from tfaudit.gate import bundle as bundles
+    from tfaudit.cli import bundleview
 
-    document = bundles.readable(bundle)
-    del document["approvers"], document["format"]
-    for line in _lines(document):
-        click.echo(printable(line))
-    for key in bundle.keys() or ():
-        limits = "" if (key.valid_after, key.valid_before) == (None, None) else "  (not at all times)"
-        click.echo(printable(f"approver {', '.join(key.principals)}  {key.public.partition(' ')[0]} {key.key}{limits}"))
+    for name, text in bundleview.rows(bundle):
+        click.echo(f"{name:<14}{printable(text)}")
 
 
 def _show_changes(changes: Iterable[Change]) -> None:
@@ -180,23 +175,3 @@ def _show_changes(changes: Iterable[Change]) -> None:
 
 def _changes(changes: Iterable[Change]) -> list[dict[str, Any]]:
     return [{"key": one.key, "before": one.before, "after": one.after, "loosens": one.loosens} for one in changes]
-
-
-def _lines(document: dict[str, Any], prefix: str = "") -> Iterable[str]:
-    """Yield a document as lines ``path = value``."""
-    for key, value in document.items():
-        path = f"{prefix}{key}"
-        match value:
-            case dict() if value:
-                yield from _lines(value, f"{path}.")
-            case [dict(), *_]:
-                for number, one in enumerate(value, start=1):
-                    yield from _lines(one, f"{path}[{number}].")
-            case list():
-                yield f"{path} = {', '.join(map(str, value)) or 'none'}"
-            case bool():
-                yield f"{path} = {'true' if value else 'false'}"
-            case dict() | None:
-                yield f"{path} = none"
-            case _:
-                yield f"{path} = {value}"

@@ -10,6 +10,7 @@ from tfaudit.errors import ConfigError
 
 LONGEST: Final = timedelta(days=90)
 """What an approval may stay valid at most: the gate reads the log back as far."""
+IN_HOURS: Final = 48 * 3_600
 
 _PARTS: Final = re.compile(r"(?:([0-9]{1,5})d)?(?:([0-9]{1,5})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,5})s)?")
 _SECONDS: Final = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
@@ -32,10 +33,10 @@ def parse(text: object, *, what: str, least: timedelta = timedelta(seconds=1), m
 
 
 def spell(duration: timedelta) -> str:
-    """Return the shortest text that :func:`parse` reads as the duration, in whole seconds and days before hours."""
+    """Return the text that :func:`parse` reads as the duration, in whole seconds; two days and less in hours."""
     rest = round(duration.total_seconds())
     parts = []
-    for unit, seconds in _SECONDS:
+    for unit, seconds in _SECONDS if rest > IN_HOURS else _SECONDS[1:]:
         count, rest = divmod(rest, seconds)
         if count:
             parts.append(f"{count}{unit}")

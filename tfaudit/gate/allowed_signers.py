@@ -52,7 +52,10 @@ def read(path: Path) -> tuple[ApproverKey, ...]:
         with path.open("rb") as file:
             content = file.read(MAX_FILE + 1)
     except OSError as error:
-        raise ConfigError(f"the approvers file {path} can't be read: {error.strerror}") from error
+        raise ConfigError(
+            f"the approvers file {path} can't be read: {error.strerror}",
+            hint="one line for each key: alice@example.com ssh-ed25519 AAAA…",
+        ) from error
     if len(content) > MAX_FILE:
         raise ConfigError(f"the approvers file {path} is larger than {MAX_FILE} bytes")
     try:

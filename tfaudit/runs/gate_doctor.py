@@ -39,7 +39,7 @@ def examine(config: Config, world: World) -> Iterator[Check]:
 
 
 def _gate(config: Config, pinned: Pinned | None, rules: Rules | None) -> Check:
-    asked = "changes are recorded, not held back" if rules is None else f"{rules.approvals} approvals for a change"
+    asked = "changes are recorded, not held back" if rules is None else _asked(rules)
     if pinned is not None:
         return Check(name="gate", result="ok", message=f"{asked}; pinned by record {pinned.record_id}")
     if config.floor is not None:
@@ -50,6 +50,12 @@ def _gate(config: Config, pinned: Pinned | None, rules: Rules | None) -> Check:
         message=f"{asked}; the gate is in the repository alone: a pull request can change it along with what it gates",
         hint="tfaudit config push pins it in the ledger",
     )
+
+
+def _asked(rules: Rules) -> str:
+    if rules.approvals == 0:
+        return "no approval for a change, unless a rule asks for one"
+    return f"{rules.approvals} approval{'s' if rules.approvals > 1 else ''} for a change"
 
 
 def _approvers(rules: Rules, keys: KeySet | None) -> Check:
@@ -63,13 +69,13 @@ def _approvers(rules: Rules, keys: KeySet | None) -> Check:
     from tfaudit.signing import sshkeys
 
     persons = {name for key in rules.approvers for name in key.principals}
-    accepted = {key.keyid for key in (*keys.approvers, *(one.public for one in keys.signers))} if keys else set()
-    known = 0
+    told = f"{len(rules.approvers)} keys of {len(persons)} approvers"
+    accepted = {key.keyid for key in keys.approvers} if keys is not None else set()
+    carried = 0
     for key in rules.approvers:
         public = sshkeys.record_key(sshkeys.parse_text(key.public, what="approver's key"))
-        known += public is not None and public.keyid in accepted
-    carried = len(rules.approvers) - known
-    told = f"{len(rules.approvers)} keys of {len(persons)} approvers"
-    if carried:
-        told += f"; {carried} of them can't sign records here: somebody carries their approvals into the ledger"
+        carried += public is None or public.keyid not in accepted
+    if accepted and carried:
+        # Without a pinned bundle all are carried, by the record key at hand, and nobody need care.
+        told += f"; the words of {carried} of them come into the ledger under a record key beside their own"
     return Check(name="approvers", result="ok", message=told)

@@ -312,7 +312,7 @@ def test_differences_are_told_in_both_directions(tmp_path):
         (change.key, change.before, change.after, change.loosens) for change in inforce.differences(loaded, PINNED, "a")
     ] == [
         ("gate.approvals", "1", "2", False),
-        ("gate.expires", "1d", "2d", True),
+        ("gate.expires", "24h", "48h", True),
     ]
 
 
