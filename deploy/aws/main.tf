@@ -33,6 +33,7 @@ module "policies" {
   writers        = var.writers
   sequencer      = var.sequencer
   auditors       = var.auditors
+  approvers      = var.approvers
   founders       = var.founders
   administrators = var.administrators
   oidc           = var.oidc

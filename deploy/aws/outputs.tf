@@ -9,7 +9,7 @@ output "working" {
 }
 
 output "role_arns" {
-  description = "The roles: writer/WRITER for each writer, auditor, replication."
+  description = "The roles: writer/WRITER for each writer, auditor, approver, replication."
   value       = { for key, role in aws_iam_role.role : key => role.arn }
 }
 

@@ -175,6 +175,24 @@ variable "auditors" {
   }
 }
 
+variable "approvers" {
+  description = "ARN patterns of the people who may take the role that approves, with an external id where wanted: it reads the ledger and its values, and creates records under records/people/ alone. null: no such role."
+  type = object({
+    principals  = list(string)
+    external_id = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = try(alltrue([for arn in var.approvers.principals : can(regex("^arn:[^:]+:(iam|sts)::[0-9]{12}:.+$", arn))]), var.approvers == null)
+    error_message = "Approvers are ARNs with an account id; only what follows it may be a pattern."
+  }
+  validation {
+    condition     = try(length(var.approvers.principals) > 0, var.approvers == null)
+    error_message = "The approvers' role needs someone who may take it."
+  }
+}
+
 variable "founders" {
   description = "ARN patterns of those who may write as any writer, while a ledger is set up or migrated; take them out afterwards."
   type        = list(string)

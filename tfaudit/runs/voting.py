@@ -153,6 +153,9 @@ def _mine(key: PersonKey, keys: KeySet, kind: str, stack: str) -> Signer | None:
 
 
 def _accepted(signer: Signer | None, keys: KeySet, kind: str, stack: str) -> Signer | None:
-    if signer is None or keys.key_for(kind, signer.public.keyid, stack) is None:
+    if signer is None:
         return None
-    return signer
+    # The repository's configuration names a job's key in KMS, which an approver's role may not even look at.
+    with suppress(ConfigError):
+        return signer if keys.key_for(kind, signer.public.keyid, stack) is not None else None
+    return None

@@ -25,6 +25,7 @@ GITHUB, GITLAB, KEEPER, PEOPLE, SEQUENCER = (
     f"{ROLE}/tfaudit/acme-writer-{name}" for name in ("ci-github", "ci-gitlab", "keeper", "people", "sequencer")
 )
 AUDITOR = f"{ROLE}/tfaudit/acme-auditor"
+APPROVER = f"{ROLE}/tfaudit/acme-approver"
 FOUNDER = f"{ROLE}/founder"
 ADMIN = f"{ROLE}/admin"
 OWNER = f"arn:aws:iam::{ACCOUNT}:root"
@@ -52,6 +53,7 @@ PLAIN = {
     "writers": WRITERS,
     "sequencer": "sequencer",
     "auditors": {"principals": ["arn:aws:iam::210987654321:role/audit"], "external_id": "2026"},
+    "approvers": {"principals": [f"{ROLE}/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Developer_*"]},
     "founders": [FOUNDER],
 }
 REPLICA = {

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from deploykit import (
     ADMIN,
+    APPROVER,
     AUDITOR,
     BUCKET,
     COMMIT,
@@ -47,6 +48,16 @@ CREATES = (
     put(KEEPER, RECORD.format("ci-github"), allowed=False, if_none_match=None),
     put(KEEPER, COMMIT, allowed=False),
     put(FOUNDER, RECORD.format("ci-github"), allowed=True),
+    # Approvers where approvals lie, as those who are writers there do; and nothing that the log is made of.
+    put(APPROVER, RECORD.format("people"), allowed=True),
+    put(APPROVER, RECORD.format("people"), allowed=False, if_none_match=None),
+    put(APPROVER, RECORD.format("people"), allowed=False, object_lock_remaining_retention_days="1"),
+    *(put(APPROVER, RECORD.format(prefix), allowed=False) for prefix in ("ci-github", "keeper", "people-2", "nobody")),
+    put(APPROVER, COMMIT, allowed=False),
+    put(APPROVER, "ledger/tokens/42.tsr", allowed=False),
+    put(APPROVER, "ledger/cosignatures/42/key", allowed=False),
+    put(APPROVER, "ledger/genesis.json", allowed=False),
+    put(APPROVER, "ledger/probe/019abc00", allowed=False, object_lock_remaining_retention_days="0"),
     # Commits to who holds the log key.
     put(SEQUENCER, COMMIT, allowed=True),
     put(GITHUB, COMMIT, allowed=False),
@@ -121,19 +132,19 @@ KEPT = (
     # Markers are nobody's, versions the keepers' once their lock is over.
     *(
         case(who, "s3:DeleteObject", f"{BUCKET}/{RECORD.format('ci-github')}", allowed=False)
-        for who in (GITHUB, SEQUENCER, AUDITOR, ADMIN, OWNER, KEEPER, FOUNDER)
+        for who in (GITHUB, SEQUENCER, AUDITOR, APPROVER, ADMIN, OWNER, KEEPER, FOUNDER)
     ),
     *(
         case(who, "s3:DeleteObjectVersion", f"{BUCKET}/{RECORD.format('ci-github')}", allowed=who == KEEPER)
-        for who in (GITHUB, SEQUENCER, AUDITOR, ADMIN, OWNER, KEEPER, FOUNDER)
+        for who in (GITHUB, SEQUENCER, AUDITOR, APPROVER, ADMIN, OWNER, KEEPER, FOUNDER)
     ),
     *(
         case(who, "s3:BypassGovernanceRetention", f"{BUCKET}/{COMMIT}", allowed=False)
-        for who in (GITHUB, SEQUENCER, AUDITOR, ADMIN, OWNER, KEEPER, FOUNDER)
+        for who in (GITHUB, SEQUENCER, AUDITOR, APPROVER, ADMIN, OWNER, KEEPER, FOUNDER)
     ),
     *(
         case(who, "s3:PutObjectLegalHold", f"{BUCKET}/{RECORD.format('people')}", allowed=who == KEEPER)
-        for who in (GITHUB, PEOPLE, AUDITOR, ADMIN, KEEPER)
+        for who in (GITHUB, PEOPLE, AUDITOR, APPROVER, ADMIN, KEEPER)
     ),
     # Extending is the writers' for their own and the keepers'; S3 itself refuses shortening.
     case(
@@ -158,20 +169,24 @@ KEPT = (
         allowed=False,
         **{"s3:object-lock-mode": "GOVERNANCE", "s3:object-lock-remaining-retention-days": "3650"},
     ),
-    *(case(who, f"s3:{one}", BUCKET, allowed=False) for one in SETTINGS for who in (GITHUB, SEQUENCER, AUDITOR)),
+    *(
+        case(who, f"s3:{one}", BUCKET, allowed=False)
+        for one in SETTINGS
+        for who in (GITHUB, SEQUENCER, AUDITOR, APPROVER)
+    ),
     *(case(ADMIN, f"s3:{one}", BUCKET, allowed=True) for one in SETTINGS),
 )
 
 READS = (
     *(
         case(who, action, f"{BUCKET}/{key}", allowed=True)
-        for who in (GITHUB, GITLAB, SEQUENCER, AUDITOR)
+        for who in (GITHUB, GITLAB, SEQUENCER, AUDITOR, APPROVER)
         for action in ("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectRetention")
         for key in ("ledger/genesis.json", RECORD.format("people"), COMMIT)
     ),
     *(
         case(who, action, BUCKET, allowed=True)
-        for who in (GITHUB, AUDITOR)
+        for who in (GITHUB, AUDITOR, APPROVER)
         for action in ("s3:ListBucket", "s3:ListBucketVersions", "s3:GetBucketObjectLockConfiguration")
     ),
     case(GITHUB, "s3:GetObject", f"{BUCKET}/elsewhere", allowed=False),
@@ -182,6 +197,12 @@ READS = (
     case(GITHUB, "s3:GetObject", DISCLOSURE, allowed=True),
     case(GITLAB, "s3:GetObject", DISCLOSURE, allowed=False),
     case(KEEPER, "s3:GetObject", DISCLOSURE, allowed=True),
+    # What is approved is shown by its values.
+    case(APPROVER, "s3:GetObject", DISCLOSURE, allowed=True),
+    case(APPROVER, "s3:GetObject", f"{WORKING}/ledger/head", allowed=True),
+    case(APPROVER, "s3:ListBucket", WORKING, allowed=True),
+    case(APPROVER, "s3:GetObject", f"{WORKING}/ledger/pruning/1", allowed=False),
+    case(APPROVER, "s3:GetObject", f"{BUCKET}/elsewhere", allowed=False),
 )
 
 WORK = (
@@ -205,6 +226,15 @@ WORK = (
     case(GITHUB, "s3:PutObject", f"{WORKING}/ledger/pruning/1", allowed=False),
     case(GITHUB, "s3:PutObject", f"{WORKING}/another/head", allowed=False),
     case(AUDITOR, "s3:PutObject", f"{WORKING}/ledger/head", allowed=False),
+    case(APPROVER, "s3:PutObject", DISCLOSURE, allowed=True, **{"s3:if-none-match": "*"}),
+    case(APPROVER, "s3:PutObject", DISCLOSURE, allowed=False, **{"s3:ObjectCreationOperation": "true"}),
+    *(
+        case(APPROVER, action, f"{WORKING}/ledger/{key}", allowed=False, **{"s3:if-none-match": "*"})
+        for action in ("s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion")
+        for key in ("head", "index/states/1", "outbox/1", "probe", "pruning/1")
+    ),
+    case(APPROVER, "s3:DeleteObject", DISCLOSURE, allowed=False),
+    case(APPROVER, "s3:DeleteObjectVersion", DISCLOSURE, allowed=False),
     case(GITHUB, "s3:PutBucketObjectLockConfiguration", WORKING, allowed=False),
     case(
         GITHUB, "s3:PutObject", f"{WORKING}/ledger/head", allowed=False, **{"s3:x-amz-server-side-encryption": "AES256"}
@@ -240,6 +270,7 @@ SIGNING = (
             (PEOPLE, writer == "people"),
             (SEQUENCER, False),
             (AUDITOR, False),
+            (APPROVER, False),
             (ADMIN, False),
             (OWNER, False),
             (FOUNDER, True),
@@ -249,6 +280,7 @@ SIGNING = (
     case(GITHUB, "kms:Sign", f"{KEYS}/log", allowed=False),
     case(PEOPLE, "kms:Sign", f"{KEYS}/log", allowed=False),
     case(ADMIN, "kms:Sign", f"{KEYS}/log", allowed=False),
+    case(APPROVER, "kms:Sign", f"{KEYS}/log", allowed=False),
     case(GITHUB, "kms:GetPublicKey", f"{KEYS}/record-ci-github", allowed=True),
     case(AUDITOR, "kms:GetPublicKey", f"{KEYS}/log", allowed=True),
     case(ADMIN, "kms:GetPublicKey", f"{KEYS}/log", allowed=True),
@@ -269,6 +301,10 @@ SIGNING = (
             (AUDITOR, "kms:Decrypt", "evidence", "s3.eu-west-1.amazonaws.com", BUCKET, True),
             (AUDITOR, "kms:GenerateDataKey", "evidence", "s3.eu-west-1.amazonaws.com", BUCKET, False),
             (AUDITOR, "kms:Decrypt", "working", "s3.eu-west-1.amazonaws.com", WORKING, False),
+            (APPROVER, "kms:GenerateDataKey", "evidence", "s3.eu-west-1.amazonaws.com", BUCKET, True),
+            (APPROVER, "kms:GenerateDataKey", "working", "s3.eu-west-1.amazonaws.com", WORKING, True),
+            (APPROVER, "kms:Decrypt", "working", "s3.eu-west-1.amazonaws.com", "arn:aws:s3:::acme-working-2", False),
+            (APPROVER, "kms:Decrypt", "working", "rds.eu-west-1.amazonaws.com", WORKING, False),
         )
     ),
     case(GITHUB, "kms:ScheduleKeyDeletion", f"{KEYS}/evidence", allowed=False),
@@ -283,7 +319,7 @@ CARELESS = tuple(
         *(
             case(who, f"s3:{one}", bucket, allowed=False)
             for one in SETTINGS
-            for who in (GITHUB, AUDITOR)
+            for who in (GITHUB, AUDITOR, APPROVER)
             for bucket in (BUCKET, WORKING)
         ),
         *(put(GITHUB, RECORD.format(writer), allowed=False) for writer in ("ci-gitlab", "people", "sequencer")),
@@ -296,6 +332,13 @@ CARELESS = tuple(
         case(GITHUB, "s3:DeleteObject", DISCLOSURE, allowed=False),
         case(GITHUB, "kms:Sign", f"{KEYS}/log", allowed=False),
         case(GITHUB, "kms:Sign", f"{KEYS}/record-people", allowed=False),
+        *(put(APPROVER, RECORD.format(writer), allowed=False) for writer in ("ci-github", "keeper", "sequencer")),
+        put(APPROVER, "ledger/genesis.json", allowed=False),
+        put(APPROVER, COMMIT, allowed=False),
+        case(APPROVER, "s3:DeleteObjectVersion", f"{BUCKET}/{RECORD.format('people')}", allowed=False),
+        case(APPROVER, "s3:DeleteObject", DISCLOSURE, allowed=False),
+        case(APPROVER, "kms:Sign", f"{KEYS}/log", allowed=False),
+        case(APPROVER, "kms:Sign", f"{KEYS}/record-people", allowed=False),
     )
 )
 

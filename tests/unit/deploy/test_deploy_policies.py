@@ -8,6 +8,7 @@ import iampolicy
 import pytest
 from deploykit import (
     ADMIN,
+    APPROVER,
     AUDITOR,
     BUCKET,
     COMMIT,
@@ -25,6 +26,7 @@ from deploykit import (
     WRITERS,
     case,
     decided,
+    keys_of,
     put,
 )
 from requests_to_ask import CASES, SETTINGS
@@ -94,3 +96,26 @@ def test_an_auditor_with_another_policy_stays_a_reader(render):
     for action in ("s3:PutObject", "s3:DeleteObjectVersion", "s3:PutObjectRetention", "kms:Sign"):
         request = iampolicy.Request(AUDITOR, action, f"{BUCKET}/{COMMIT}", {})
         assert iampolicy.decide([own, EVERYTHING], request) == "deny"
+
+
+def test_without_approvers_only_the_writer_people_has_that_prefix(render):
+    """Where no approvers are named there is no role for them, and nobody is let in for their sake."""
+    made = render(approvers=None)
+    assert "approver" not in made["role_arns"]
+    key = RECORD.format("people")
+    assert decided(made, put(PEOPLE, key, allowed=True))
+    assert not decided(made, put(APPROVER, key, allowed=False))
+    assert not decided(made, case(APPROVER, "s3:GetObject", DISCLOSURE, allowed=False))
+
+
+def test_approvals_need_no_writer_people(render):
+    """Where no writer has the name `people`, the prefix is the approvers' alone."""
+    writers = {name: its for name, its in WRITERS.items() if name != "people"}
+    made = render(writers=writers, key_arns=keys_of(*writers))
+    key = RECORD.format("people")
+    assert decided(made, put(APPROVER, key, allowed=True))
+    for who in (GITHUB, PEOPLE, AUDITOR, ADMIN, OWNER):
+        assert not decided(made, put(who, key, allowed=False))
+    assert decided(made, put(KEEPER, key, allowed=True))
+    nobody = render(writers=writers, key_arns=keys_of(*writers), approvers=None)
+    assert not decided(nobody, put(FOUNDER, key, allowed=False))

@@ -126,6 +126,10 @@ SSO = f"{ROLE}/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Platform_
         ("auditor", "arn:aws:iam::210987654321:role/audit", None, False),
         ("auditor", "arn:aws:iam::210987654321:role/audit2", "2026", False),
         ("auditor", GITHUB, "2026", False),
+        ("approver", SSO.replace("Platform", "Developer"), None, True),
+        ("approver", SSO, None, False),
+        ("approver", SSO.replace("Platform", "Developer").replace(ACCOUNT, "999999999999"), None, False),
+        ("approver", GITHUB, None, False),
     ],
 )
 def test_a_principal(render, role, who, external_id, allowed):

@@ -35,6 +35,11 @@ module "ledger" {
     }
   }
 
+  # Who may approve, where a gate asks for it: they write under records/people/ alone, and sign with keys of their own.
+  approvers = {
+    principals = ["arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Developer_*"]
+  }
+
   auditors = {
     principals  = ["arn:aws:iam::210987654321:role/auditor"]
     external_id = "acme-2026"

@@ -134,13 +134,13 @@ locals {
     ],
     [
       # A keeper that prunes puts a record's first line back in its place.
-      for index, writer in keys(var.writers) : {
+      for index, prefix in keys(local.record_arns) : {
         Sid       = "DenyRecordsByOthers${index}"
         Effect    = "Deny"
         Principal = "*"
         Action    = "s3:PutObject"
-        Resource  = local.own_records[writer]
-        Condition = { ArnNotLike = { "aws:PrincipalArn" = distinct(concat([local.writer_arns[writer]], local.keeper_arns, var.founders)) } }
+        Resource  = local.own_records[prefix]
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = distinct(concat(local.record_arns[prefix], local.keeper_arns, var.founders)) } }
       }
     ],
   )

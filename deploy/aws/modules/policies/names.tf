@@ -11,6 +11,7 @@ locals {
   role_names = merge(
     { for writer in keys(var.writers) : "writer/${writer}" => "${var.name}-writer-${writer}" },
     { for name in ["auditor"] : name => "${var.name}-auditor" if var.auditors != null },
+    { for name in ["approver"] : name => "${var.name}-approver" if var.approvers != null },
     { for name in ["replication"] : name => "${var.name}-replication" if var.replica != null },
   )
   role_arns = {
@@ -26,9 +27,17 @@ locals {
   committer_arns = [for writer in local.committers : lookup(local.writer_arns, writer, "")]
   keeper_arns    = [for writer, its in var.writers : local.writer_arns[writer] if its.keeper]
   auditor_arns   = [for key, arn in local.role_arns : arn if key == "auditor"]
+  approver_arns  = [for key, arn in local.role_arns : arn if key == "approver"]
+
+  # Who may create records under which prefix. Approvals lie under records/people/, whether or not there is a writer of
+  # that name; approvers share it, since each record is signed by a key of its own.
+  record_arns = merge(
+    { for writer, arn in local.writer_arns : writer => [arn] },
+    { for prefix in ["people"] : prefix => concat(local.approver_arns, [for writer, arn in local.writer_arns : arn if writer == prefix]) if var.approvers != null },
+  )
 
   # Where a writer's role may create objects. What stands above the records is for holders of the log key alone.
-  own_records = { for writer in keys(var.writers) : writer => "${local.evidence}records/${writer}/*" }
+  own_records = { for prefix in keys(local.record_arns) : prefix => "${local.evidence}records/${prefix}/*" }
   committed   = ["${local.evidence}commits/*", "${local.evidence}tokens/*", "${local.evidence}cosignatures/*"]
   writable = {
     for writer in keys(var.writers) : writer => concat(

@@ -19,7 +19,7 @@ output "key_policies" {
 }
 
 output "role_names" {
-  description = "The roles' names: writer/WRITER for each writer, auditor, replication."
+  description = "The roles' names: writer/WRITER for each writer, auditor, approver, replication."
   value       = local.role_names
 }
 
@@ -33,6 +33,7 @@ output "role_policies" {
   value = merge(
     { for writer, policy in local.writer_policies : "writer/${writer}" => jsonencode(policy) },
     { for role in ["auditor"] : role => jsonencode(local.auditor_policy) if var.auditors != null },
+    { for role in ["approver"] : role => jsonencode(local.approver_policy) if var.approvers != null },
     { for role in ["replication"] : role => jsonencode(local.replication_policy) if var.replica != null },
   )
 }

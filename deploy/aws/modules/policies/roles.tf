@@ -190,6 +190,37 @@ locals {
     )
   }
 
+  # People who approve. Their own keys sign what they write, so that they need no key of the ledger's: a record that they
+  # stage waits for a writer to commit it. They see values, since that is what they judge.
+  approver_policy = {
+    Version = "2012-10-17"
+    Statement = [
+      local.list_evidence,
+      local.read_evidence,
+      {
+        Sid      = "WriteApprovals"
+        Effect   = "Allow"
+        Action   = ["s3:PutObject", "s3:PutObjectRetention"]
+        Resource = [for prefix, place in local.own_records : place if prefix == "people"]
+      },
+      local.use_key.evidence.write,
+      local.list_working,
+      {
+        Sid      = "WriteDisclosures"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = "${local.working}disclosures/*"
+      },
+      {
+        Sid      = "ReadWorking"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:GetObjectVersion"]
+        Resource = concat(local.derived, ["${local.working}disclosures/*"])
+      },
+      local.use_key.working.write,
+    ]
+  }
+
   replication_policy = {
     Version = "2012-10-17"
     Statement = [

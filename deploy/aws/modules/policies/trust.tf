@@ -35,6 +35,10 @@ locals {
       for name in ["auditor"] : name => { arns = var.auditors.principals, external_id = var.auditors.external_id }
       if var.auditors != null
     },
+    {
+      for name in ["approver"] : name => { arns = var.approvers.principals, external_id = var.approvers.external_id }
+      if var.approvers != null
+    },
   )
   trust_principals = {
     for role, its in local.assumed_by : role => [

@@ -115,6 +115,15 @@ variable "auditors" {
   default = null
 }
 
+variable "approvers" {
+  description = "Who may take the role that approves: it creates records under records/people/ alone; null: there is no such role."
+  type = object({
+    principals  = list(string)
+    external_id = optional(string)
+  })
+  default = null
+}
+
 variable "founders" {
   description = "ARN patterns of those who may write as any writer, while a ledger is made or migrated."
   type        = list(string)

@@ -3,6 +3,7 @@ locals {
   reader_arns = concat(
     [for writer, its in var.writers : local.writer_arns[writer] if its.read_disclosures],
     [for arn in local.auditor_arns : arn if try(var.auditors.disclosures, false)],
+    local.approver_arns,
     local.keeper_arns,
     var.founders,
   )
