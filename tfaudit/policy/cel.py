@@ -54,6 +54,9 @@ class _Answer(msgspec.Struct, forbid_unknown_fields=True):
     rules: list[_Found]
 
 
+_decode: Final = msgspec.json.Decoder(_Answer).decode
+
+
 def listed(rule: Rule) -> dict[str, Any]:
     """Return a rule as the child reads it.
 
@@ -150,7 +153,7 @@ def _answer(output: bytes, code: int, rules: int, changes: int) -> _Answer:
     if len(output) > _MAX_OUTPUT:
         raise ChildError("its answer is too long")
     try:
-        answer = msgspec.json.decode(output, type=_Answer)
+        answer = _decode(output)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ChildError("its answer is not what was asked for") from error
     if not answer.whole or answer.changes != changes or len(answer.rules) != rules:

@@ -54,6 +54,9 @@ class Result(msgspec.Struct):
     skipped: list[Message] = []
 
 
+_decode_results: Final = msgspec.json.Decoder(list[Result]).decode
+
+
 def find(wanted: Name | None, environ: Mapping[str, str]) -> Engine:
     """Return the engine that is wanted, else the first there is: ``opa``, ``conftest``, the package.
 
@@ -105,7 +108,7 @@ def conftest_results(output: bytes, code: int) -> list[Result]:
     if code != 0:
         raise ChildError(f"conftest failed with exit code {code}; conftest test shows why")
     try:
-        return msgspec.json.decode(output, type=list[Result])
+        return _decode_results(output)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ChildError("conftest did not answer what it was asked") from error
 

@@ -93,6 +93,9 @@ class _Log(msgspec.Struct):
     runs: list[_Run]
 
 
+_decode: Final = msgspec.json.Decoder(_Log).decode
+
+
 def evaluate(path: Path, *, redact: Redact) -> Evaluation:
     """Return what a SARIF file says; what is wrong with it is the evaluation's error.
 
@@ -105,7 +108,7 @@ def evaluate(path: Path, *, redact: Redact) -> Evaluation:
         return _evaluation("", hashlib.sha256().hexdigest(), 0, (), error.message)
     digest = hashlib.sha256(data).hexdigest()
     try:
-        log = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Log)
+        log = _decode(data.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _evaluation("", digest, 0, (), f"{shown} is not SARIF 2.1.0")
     if log.version != "2.1.0" or not log.runs:
