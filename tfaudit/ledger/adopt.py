@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from tfaudit.ledger.live import State
     from tfaudit.ledger.store import Store
 
+PEOPLE: Final = "people"
+"""The prefix under which approvers write: nobody else's records may keep theirs from being seen."""
 MAX_UNKNOWN_WRITERS: Final = 64
 """Prefixes of no accepted signer that are looked into; whoever makes more of them only hides in the crowd."""
 
@@ -56,35 +58,67 @@ def staged(store: Store, state: State, *, time: int, limit: int) -> list[Staged]
 
     Ids more than :data:`live.AHEAD` ahead of ``time`` are left for later.
     """
-    # Whole file names: most of what is listed is known, and need not be parsed to be skipped.
-    known_names = {f"{ids.unpack(packed)}.jsonl" for packed in state.held}
-    passed = {*state.passed}
+    unseen = _Unseen(store, state, time=time, limit=limit)
+    known, unknown = writers(store, state)
+    unknown = unknown[:MAX_UNKNOWN_WRITERS]
+    look(store, [_unseen(state, writer) for writer in (*known, *unknown)])
+    return _share(
+        [one for writer in known for one in unseen.of(writer)],
+        [one for writer in unknown for one in unseen.of(writer)],
+        limit,
+    )
 
-    def unseen(writer: str) -> list[Staged]:
-        where = _unseen(state, writer)
+
+def waiting(store: Store, state: State, *, time: int, limit: int) -> list[Staged]:
+    """Return what :func:`staged` chooses from, at most ``limit`` objects of each prefix: none crowds out another.
+
+    That of people is looked at in any case, and wholly: raises :class:`LedgerError` where it has ``limit`` objects or
+    more that no commit names.
+    """
+    unseen = _Unseen(store, state, time=time, limit=limit)
+    known, unknown = writers(store, state)
+    others = [writer for writer in (*known, *unknown[:MAX_UNKNOWN_WRITERS]) if writer != PEOPLE]
+    look(store, [_unseen(state, writer) for writer in (PEOPLE, *others)])
+    theirs = unseen.of(PEOPLE)
+    if len(theirs) >= limit:
+        raise LedgerError(
+            f"{limit} records or more wait under {ids.RECORDS}{PEOPLE}/ for a commit",
+            hint="tfaudit sequence, where the log's key is held, commits them or passes them by",
+        )
+    return [*theirs, *(one for writer in others for one in unseen.of(writer))]
+
+
+class _Unseen:
+    """Finds the objects of one prefix from the cursor on that no commit names."""
+
+    def __init__(self, store: Store, state: State, *, time: int, limit: int) -> None:
+        self._store = store
+        self._state = state
+        self._latest = time + live.AHEAD
+        self._limit = limit
+        # Whole file names: most of what is listed is known, and need not be parsed to be skipped.
+        self._known_names = {f"{ids.unpack(packed)}.jsonl" for packed in state.held}
+        self._passed = {*state.passed}
+
+    def of(self, writer: str) -> list[Staged]:
+        """Return the first of them by their ids."""
+        where = _unseen(self._state, writer)
         found = _parsed(
             entry.key
-            for entry in store.list(where.prefix, after=where.after)
-            if entry.size is not None and entry.key.rpartition("/")[2] not in known_names
+            for entry in self._store.list(where.prefix, after=where.after)
+            if entry.size is not None and entry.key.rpartition("/")[2] not in self._known_names
         )
         return list(
             islice(
                 (
                     one
                     for one in found
-                    if one.name not in passed and state.cursor <= ids.record_time(one.record_id) <= time + live.AHEAD
+                    if one.name not in self._passed
+                    and self._state.cursor <= ids.record_time(one.record_id) <= self._latest
                 ),
-                limit,
+                self._limit,
             )
         )
-
-    known, unknown = writers(store, state)
-    look(store, [_unseen(state, writer) for writer in (*known, *unknown[:MAX_UNKNOWN_WRITERS])])
-    return _share(
-        [one for writer in known for one in unseen(writer)],
-        [one for writer in unknown[:MAX_UNKNOWN_WRITERS] for one in unseen(writer)],
-        limit,
-    )
 
 
 def ahead(state: State, writer: str) -> tuple[Listing, ...]:

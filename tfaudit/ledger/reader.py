@@ -108,19 +108,20 @@ class Reader:
                 return
             yield from reversed(_entries(number, raw))
 
-    def staged(self, time: int, *, limit: int) -> list[Record]:
-        """Return the records that wait for a commit which would adopt them now; ``time`` is the store's.
+    def staged(self, time: int, *, limit: int) -> Iterator[Record]:
+        """Yield the records that wait for a commit which would adopt them now; ``time`` is the store's.
 
-        Raises :class:`LedgerError` when the store failed.
+        At most ``limit`` of each writer's. Raises :class:`LedgerError` when the store failed, or where people have
+        ``limit`` or more there, so that not all of theirs can be seen.
         """
-        waiting = adopt.staged(self._evidence, self.state, time=time, limit=limit)
-        fetch(self._evidence, [one.key for one in waiting], limit=MAX_ENVELOPE + 1)
-        found: list[Record] = []
-        for one in waiting:
-            content = read(self._evidence, one.key, limit=MAX_ENVELOPE + 1, settled=True)
-            if content is not None and adopt.adoptable(self.state, one, content) is not None:
-                found.append(record.parse(content.partition(b"\n")[0]))
-        return found
+        waiting = adopt.waiting(self._evidence, self.state, time=time, limit=limit)
+        for at in range(0, len(waiting), _AT_ONCE):
+            some = waiting[at : at + _AT_ONCE]
+            fetch(self._evidence, [one.key for one in some], limit=MAX_ENVELOPE + 1)
+            for one in some:
+                content = read(self._evidence, one.key, limit=MAX_ENVELOPE + 1, settled=True)
+                if content is not None and adopt.adoptable(self.state, one, content) is not None:
+                    yield record.parse(content.partition(b"\n")[0])
 
     def records(self, lines: Sequence[RecordLine]) -> Iterator[Record]:
         """Yield the statements of several records, many being read at once; errors as :meth:`record`."""

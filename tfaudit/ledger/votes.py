@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tfaudit.ledger.reader import LogEntry, Reader
     from tfaudit.ledger.record import Record
 
-STAGED: Final = 4096
-"""Records waiting for a commit that are looked at, half of the places for known writers."""
+STAGED: Final = 1024
+"""Records waiting for a commit that are looked at, of each writer."""
 VOTE: Final = "/vote"
 """Where a vote's record commits to the signed document."""
 
@@ -72,26 +72,28 @@ def view(
         for use in uses_of(record.predicate, record.record_id, entry.position)
     ]
     if staged or own is not None:
-        waiting = reader.staged(now, limit=STAGED)
+        waiting = [
+            one for one in reader.staged(now, limit=STAGED) if one.kind in APPROVER_KINDS or one.kind == "intent"
+        ]
         if staged:
             new = [one for one in waiting if one.kind in APPROVER_KINDS and one.predicate.get("stack") in (stack, None)]
             found += _votes(reader, new, None, now)
-        uses += [
-            use
-            for one in waiting
-            if own is not None
-            and one.kind == "intent"
-            and one.state == state_key
-            and one.record_id < own
-            and one.predicate.get("stack") == stack
-            for use in uses_of(one.predicate, one.record_id, None)
-        ]
+        if own is not None:
+            uses += _staged_uses(waiting, own, stack, state_key)
     return LedgerView(
         size=reader.state.size if before is None else before,
         votes=tuple(vote for vote, _ in found if vote is not None and concerns(vote, stack, state_key)),
         uses=tuple(uses),
         undisclosed=tuple(record.record_id for vote, record in found if vote is None and record.kind == "rejection"),
     )
+
+
+def _staged_uses(waiting: Iterable[Record], own: str, stack: str, state_key: str | None) -> Iterator[Use]:
+    """Yield the uses by staged intents whose ids are before ``own``: in that order a sequencer commits them."""
+    for one in waiting:
+        mine = one.state == state_key and one.predicate.get("stack") == stack
+        if mine and one.kind == "intent" and one.record_id < own:
+            yield from uses_of(one.predicate, one.record_id, None)
 
 
 def concerns(vote: Vote, stack: str, state_key: str | None) -> bool:

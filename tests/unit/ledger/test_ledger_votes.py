@@ -11,6 +11,7 @@ import pytest
 from electionkit import ALICE, BOB, HOUR, RULES, STACK, STATE, Election, erase
 from ledgerkit import add, make
 
+from tfaudit.errors import LedgerError
 from tfaudit.gate import document
 from tfaudit.gate.document import Word
 from tfaudit.gate.model import Subject, Vote
@@ -95,6 +96,29 @@ def test_a_staged_rejection_is_seen(election: Election) -> None:
     view = election.view()
     assert [(vote.kind, vote.position) for vote in view.votes] == [("rejection", None)]
     assert election.view(staged=False).votes == ()
+
+
+def test_a_staged_rejection_is_seen_behind_any_number_of_other_records(election: Election) -> None:
+    """Neither what one writer stages nor how many writers there are keeps it from being seen."""
+    subject = election.plan()
+    junk = [f"{ids.new_record_id(election.now - 1, election.place.entropy)}" for _ in range(1100)]
+    for record_id in junk:
+        election.place.evidence.create(ids.record_key("local", record_id), b"{}\n")
+    for number in range(70):
+        record_id = ids.new_record_id(election.now - 1, election.place.entropy)
+        election.place.evidence.create(ids.record_key(f"a{number}", record_id), b"{}\n")
+    election.ledger = election.place.open(log_signer=None, writer="people")
+    election.vote(BOB, subject, "rejection")
+    assert who(election.view().votes) == [("rejection", BOB.name)]
+
+
+def test_too_many_waiting_words_are_no_view(election: Election) -> None:
+    """Where nobody can be sure to have seen every rejection, there is nothing to decide on."""
+    for _ in range(1024):
+        record_id = ids.new_record_id(election.now, election.place.entropy)
+        election.place.evidence.create(ids.record_key("people", record_id), b"{}\n")
+    with pytest.raises(LedgerError, match="wait under records/people/"):
+        election.view()
 
 
 def test_a_staged_intent_counts_before_a_later_one(election: Election) -> None:
