@@ -222,8 +222,19 @@ def again(stage: Stage, verdict: Verdict, intent: Receipt) -> Verdict:
         request=request,
         view=view,
         decided=now,
-        decision=decide(request, rules, verdict.evaluations, view, now),
+        decision=_as_seen(reader, decide(request, rules, verdict.evaluations, view, now), intent, now),
     )
+
+
+def _as_seen(reader: Reader, decision: Decision, intent: Receipt, now: int) -> Decision:
+    """Return the decision; a denial where what the approvers saw is not what the intent says will be done."""
+    from tfaudit.runs import seen
+
+    entry = reader.find(intent.record_id) if decision.allowed else None
+    if entry is None:
+        return decision
+    reasons = tuple(seen.objections(reader, decision.counted, entry.line, now=now))
+    return replace(decision, allowed=False, reasons=reasons) if reasons else decision
 
 
 def _moved(stage: Stage, change: Change | None) -> tuple[str, ...]:
