@@ -69,7 +69,12 @@ def write_plan(
     own: dict[str, object] = {
         "capture": planned.capture,
         "result": facts.result(
-            status, exit_code=ended.code, signal=ended.signal, started=started, ended=run.world.clock()
+            status,
+            # The engine was not asked to apply what the gate denied.
+            exit_code=None if status == "denied" else ended.code,
+            signal=ended.signal,
+            started=started,
+            ended=run.world.clock(),
         ),
         **_plan_facts(recorder, planned),
     }
