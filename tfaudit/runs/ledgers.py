@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.config import NO_S3_SETTINGS, Retention, S3Settings
-from tfaudit.errors import ConfigError
+from tfaudit.errors import ConfigError, TfauditError
 from tfaudit.runs.run import no_step
 
 EVIDENCE_MODE: Final = 0o444
@@ -97,6 +98,19 @@ def evidence_location(config: Config) -> str:
     if config.ledger is None:
         raise ConfigError(f"no ledger is set up for {config.root}", hint="run tfaudit setup, or set TFAUDIT_LEDGER")
     return config.ledger
+
+
+def warm(config: Config) -> None:
+    """Load what talks to a bucket, and connect, while something else is waited for; nothing for a folder.
+
+    A failure is not told: whoever uses the ledger meets it too.
+    """
+    if not (config.ledger or "").startswith(_S3):
+        return
+    from tfaudit.ledger.s3 import Bucket
+
+    with suppress(TfauditError):
+        Bucket(evidence_location(config), config.s3).warm()
 
 
 def open_ledger(config: Config, world: World, *, signer: Signer | None = None, stage_only: bool = False) -> Ledger:

@@ -83,6 +83,9 @@ def prepare(run: Run) -> Ready:
     run.scan.begin()
     repository = Background(lambda: _repository(run))
     repository.start()
+    from tfaudit.runs.ledgers import warm
+
+    Background(lambda: warm(run.config)).start()
     import tfaudit.runs.planning
 
     ready = get_ready(run, repository)
