@@ -9,7 +9,7 @@ from ledgerkit import Place, make
 from verifykit import append, run, state
 
 from tfaudit.ledger import ids
-from tfaudit.ledger.log import Ledger
+from tfaudit.ledger.log import Ledger, Receipt
 from tfaudit.ledger.verify import Report, verify
 
 ALLOWED = {"decision": {"decision": "not-gated", "reasons": []}}
@@ -131,6 +131,63 @@ def test_a_run_closed_by_recover_explains_one_gap(place: Place, ledger: Ledger) 
     assert codes(place) == []
     run(ledger, 6, 7)
     append(ledger, "plan", state=state(9))
+    assert codes(place) == ["unrecorded-change"]
+
+
+def errored(ledger: Ledger, before: int | None, after: int, *, lineage: str | None = None, **counts: int) -> Receipt:
+    """Append a run that ended with an error, its changes as counted."""
+    intent = append(ledger, "intent", state=state(before), **ALLOWED)
+    left = state(before, after)
+    if lineage is not None:
+        left["after"] = {"lineage": lineage, "serial": after}
+    result = {"status": "errored", "exit_code": 1, "counts": counts}
+    return append(ledger, "outcome", intent=intent.record_id, state=left, result=result)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        (3, 4, {"not-reached": 2}),
+        (3, 3, {"not-reached": 2}),
+        (None, 1, {"not-reached": 2, "applied": 0}),
+        (3, 9, {"not-reached": 2, "applied": 1}),
+        (3, 9, {"not-reached": 2, "unknown": 1}),
+        (3, 9, {}),
+    ],
+    ids=["written once", "not written", "the first time", "some applied", "some unknown", "not said"],
+)
+def test_what_a_failed_apply_can_have_written(
+    place: Place, ledger: Ledger, before: int | None, after: int, counts: dict[str, int]
+) -> None:
+    """An apply that failed before its first change saves the state once; one that got further, after each."""
+    if before is not None:
+        run(ledger, None, before)
+    errored(ledger, before, after, **counts)
+    append(ledger, "plan", state=state(after))
+    assert codes(place) == []
+
+
+def test_a_change_beside_an_apply_that_changed_nothing(place: Place, ledger: Ledger) -> None:
+    """Of two serials, one that reached nothing can't have written both: somebody else did."""
+    run(ledger, None, 3)
+    outcome = errored(ledger, 3, 5, **{"not-reached": 2})
+    append(ledger, "plan", state=state(5))
+    report = check(place)
+    assert [(finding.code, finding.where) for finding in report.findings] == [("unrecorded-change", outcome.key)]
+
+
+def test_a_recorded_run_beside_an_apply_that_changed_nothing(place: Place, ledger: Ledger) -> None:
+    """Where the other one was a recorded run, that explains it."""
+    run(ledger, None, 3)
+    run(ledger, 3, 5)
+    errored(ledger, 3, 5, **{"not-reached": 2})
+    assert codes(place) == []
+
+
+def test_an_apply_that_ends_with_another_lineage(place: Place, ledger: Ledger) -> None:
+    """No apply changes the state's lineage: somebody put another state there."""
+    run(ledger, None, 3)
+    errored(ledger, 3, 7, lineage=OTHER, applied=1)
     assert codes(place) == ["unrecorded-change"]
 
 

@@ -51,6 +51,8 @@ class Claims(NamedTuple):
     intent: str | None
     decision: str | None
     status: str | None
+    reached: bool | None
+    """Whether an apply got as far as any of its changes; None where it doesn't say."""
     command: str | None
     stack: str | None
     approvals: tuple[str, ...]
@@ -255,6 +257,7 @@ def _claims(found: Record, who: str) -> Claims:
         intent=_member(predicate, "intent"),
         decision=_member(predicate, "decision", "decision"),
         status=_member(predicate, "result", "status"),
+        reached=_reached(predicate) if found.kind == "outcome" else None,
         command=_member(predicate, "command", "name"),
         stack=_member(predicate, "stack"),
         approvals=tuple(use.vote for use in votes.uses_of(predicate, found.record_id, None)),
@@ -268,6 +271,14 @@ def _erased(predicate: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         match one:
             case {"record": str(record_id), "pointer": pointer, "disclosures": str(digest)} if pointer == CHANGE_KEY:
                 yield record_id, digest
+
+
+def _reached(predicate: Mapping[str, Any]) -> bool | None:
+    result = predicate.get("result")
+    counts = result.get("counts") if isinstance(result, dict) else None
+    if not isinstance(counts, dict) or not any(counts.values()):
+        return None
+    return any(number for status, number in counts.items() if status != "not-reached")
 
 
 def _point(predicate: Mapping[str, Any], side: str) -> tuple[str, int] | None:

@@ -3,6 +3,10 @@
 A serial that nobody left shows a run past tfaudit, or a forged record. Whoever can write the state can also forge its
 serial: this finds carelessness and lazy attackers. Order in the log does not matter, since records of runs side by side
 may come in any order.
+
+A run explains no more than it can have done. An apply never changes the state's lineage, and one that reached none of
+its changes writes the state at most once, at its end: the engines save it after each change and then. What lies beyond
+is somebody else's.
 """
 
 from __future__ import annotations
@@ -60,7 +64,12 @@ def note(scratch: Scratch, leaf: Leaf, claims: Claims) -> None:
         row = (claims.state, *before, leaf.position, place, claims.who)
         database.execute("INSERT INTO sight VALUES (?,?,?,?,?,?)", row)
     if after is not None and claims.kind in CLOSING:
-        _add_span(scratch, claims.state, leaf.position, after, before)
+        own = _own(claims, before, after)
+        if own is not None:
+            _add_span(scratch, claims.state, leaf.position, own, before)
+        if own != after:
+            row = (claims.state, *after, leaf.position, place, claims.who)
+            database.execute("INSERT INTO sight VALUES (?,?,?,?,?,?)", row)
     elif claims.kind == "intent":
         _add_unknown(scratch, claims.state, leaf.position, claims.record_id)
     elif claims.kind in CLOSING and claims.intent is None and claims.status not in UNCHANGED:
@@ -79,6 +88,16 @@ def findings(scratch: Scratch) -> Iterator[Finding]:
                 "the state changed without one"
             )
             yield error("unrecorded-change", place, message, who=who)
+
+
+def _own(claims: Claims, before: tuple[str, int] | None, after: tuple[str, int]) -> tuple[str, int] | None:
+    """Return the last version up to ``after`` that the run can have written itself; None where it can't be any."""
+    if claims.intent is None or before is None:
+        return after
+    lineage, serial = after
+    if before[0] not in ("", lineage):
+        return None
+    return (lineage, min(serial, before[1] + 1)) if claims.reached is False else after
 
 
 def _add_span(
