@@ -193,12 +193,18 @@ class Ledger:
             raise SpooledError(f"the record waits in the spool: {error.message}", hint=error.hint) from error
 
     def change_keys(
-        self, keys: KeySet, root: Signer, facts: Mapping[str, object], *, bundle: bytes | None = None
+        self,
+        keys: KeySet,
+        root: Signer,
+        facts: Mapping[str, object],
+        *,
+        bundle: bytes | None = None,
+        actor: bytes | None = None,
     ) -> Receipt:
         """Append the ``config`` record, signed by the root key, that puts ``keys`` in force from its commit on.
 
-        With ``bundle``, that bundle's JSON text is pinned from there on; without, the one in force stays so.
-        ``keys.generation`` must be one more than that in force (:meth:`keys`). Raises :class:`ConfigError` when it is
+        With ``bundle``, that bundle's JSON text is pinned from there on; without, the one in force stays so. ``actor``
+        is the JSON text of who does it. ``keys.generation`` must be one more than that in force (:meth:`keys`). Raises :class:`ConfigError` when it is
         not or ``root`` is not the root key, and as :meth:`append` does.
         """
         from tfaudit.ledger import pinned
@@ -210,7 +216,8 @@ class Ledger:
             # Another config record that gets in between takes this generation: then this one, which may name a bundle
             # that is no longer in force, never comes into the log.
             kept = pinned.reference(reader) if bundle is None else {"bundle": draft.disclose(pinned.POINTER, bundle)}
-            return self.append(draft, {**facts, **kept, "keys": keys.document()}, signer=root)
+            who = {} if actor is None else {"actor": draft.disclose("/actor", actor)}
+            return self.append(draft, {**facts, **kept, **who, "keys": keys.document()}, signer=root)
 
     def keys(self) -> KeySet:
         """Return the keys in force at the log's present end; errors as :meth:`append`."""

@@ -85,37 +85,53 @@ class Stage:
         engine = environ.get("TFAUDIT_ENGINE")
         self._environ = {**kept, **({"TFAUDIT_ENGINE": engine} if engine else {}), "CHECKPOINT_DISABLE": "1"}
 
-    def run(self, *arguments: str, code: int = 0, quiet: bool = False) -> None:
-        """Run tfaudit; ``quiet`` keeps the engine's stdout off the screen, as it is no part of the story."""
+    def run(self, *arguments: str, code: int = 0, quiet: bool = False, brief: bool = False) -> None:
+        """Run tfaudit; ``quiet`` keeps the engine's stdout off the screen, as it is no part of the story.
+
+        ``brief`` shows the last line alone of what was seen once already.
+        """
         self._teller.show("tfaudit " + " ".join(f'"{word}"' if " " in word else word for word in arguments))
         done = subprocess.run(
             [sys.executable, "-m", "tfaudit.entry", *arguments],
             cwd=self._folder,
             env=self._environ,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if quiet else None,
+            stdout=subprocess.DEVNULL if quiet else subprocess.PIPE if brief else None,
+            stderr=subprocess.STDOUT if brief else None,
             check=False,
         )
+        if brief:
+            sys.stdout.write(done.stdout.decode(errors="replace").rstrip("\n").rpartition("\n")[2] + "\n")
+            sys.stdout.flush()
         if done.returncode != code:
             raise InternalError(f"tfaudit {arguments[0]} ended with {done.returncode}, not {code}")
 
 
 def _gate(folder: Path, teller: Teller, stage: Stage) -> None:
     """Play the part with two approvers: each with a key of their own, the change applied when both have said yes."""
-    teller.say("From now on nobody changes this alone: two people must approve, each with a key of their own.")
+    teller.say("From now on nobody changes this alone: two must approve, by keys of their own. The root key pins that:")
     (folder / "approvers").write_text("".join(_approver(folder, name) for name in APPROVERS))
-    with (folder / "tfaudit.toml").open("a") as file:
-        file.write(GATE)
+    configuration = folder / "tfaudit.toml"
+    before = configuration.read_text()
+    configuration.write_text(before + GATE)
+    stage.run("config", "push", "--yes")
+    teller.say("Somebody plans a change, and may not apply it alone:")
     (folder / "main.tf").write_text(SECOND.replace(*THIRD_INPUT))
     stage.run("--reason", "security fixes", "plan", "-out", "change.plan", quiet=True)
     stage.run("apply", "change.plan", code=77, quiet=True)
+    teller.say("A pull request that asks for no approvals does not help; it is refused:")
+    configuration.write_text(before + GATE.replace("approvals = 2", "approvals = 0"))
+    stage.run("apply", "change.plan", code=78, quiet=True)
+    configuration.write_text(before + GATE)
     teller.say("Alice looks at the change and approves it; one is not enough yet. Then Bob does:")
     stage.run("approve", "change.plan", "--key", "alice.pem", "--yes")
     stage.run("gate", "change.plan", code=77)
-    stage.run("approve", "change.plan", "--key", "bob.pem", "--yes")
+    stage.run("approve", "change.plan", "--key", "bob.pem", "--yes", brief=True)
     stage.run("apply", "change.plan", quiet=True)
     teller.say("An approval is for that change and serves once:")
     stage.run("apply", "change.plan", code=77, quiet=True)
+    teller.say("All of it is in the ledger, what was denied too:")
+    stage.run("log")
 
 
 def _approver(folder: Path, name: str) -> str:

@@ -91,7 +91,7 @@ def rotate(config: Config, world: World, role: Role, root_key: str, *, to: str |
     if to is not None:
         named = open_signer(to, base=base).public
         return _change(
-            ledger, root, _replaced(ledger.keys(), role, old.public, named), "rotate", role, old.public, named
+            ledger, world, root, _replaced(ledger.keys(), role, old.public, named), "rotate", role, old.public, named
         )
     path = base / _path(uri)
     upcoming = path.with_name(path.name + NEXT)
@@ -103,7 +103,9 @@ def rotate(config: Config, world: World, role: Role, root_key: str, *, to: str |
             raise ConfigError("an earlier rotation has been finished", hint="run keys rotate again for another new key")
         upcoming.unlink()
     new = create_key_file(upcoming, algorithm=old.public.algorithm).public
-    receipt = _change(ledger, root, _replaced(ledger.keys(), role, old.public, new), "rotate", role, old.public, new)
+    receipt = _change(
+        ledger, world, root, _replaced(ledger.keys(), role, old.public, new), "rotate", role, old.public, new
+    )
     # A crash here: the ledger takes the new key only, and the next rotation finds it in the .next file.
     _swap(path, upcoming, old)
     return receipt
@@ -147,7 +149,7 @@ def add(
         raise ConfigError(f"the key {public.keyid} is accepted already", hint="remove it first to change its limits")
     signer = keyset.AcceptedSigner(public=public, writers=tuple(writers), stacks=tuple(stacks))
     changed = replace(keys, generation=keys.generation + 1, signers=(*keys.signers, signer))
-    return _change(ledger, open_signer(root_key, base=world.cwd), changed, "add", "record", None, public)
+    return _change(ledger, world, open_signer(root_key, base=world.cwd), changed, "add", "record", None, public)
 
 
 def remove(config: Config, world: World, keyid: str, *, root_key: str) -> Receipt:
@@ -170,7 +172,9 @@ def remove(config: Config, world: World, keyid: str, *, root_key: str) -> Receip
     if not rest:
         raise ConfigError("this is the last key that may sign records", hint="add another first, or rotate this one")
     changed = replace(keys, generation=keys.generation + 1, signers=rest)
-    return _change(ledger, open_signer(root_key, base=world.cwd), changed, "remove", "record", found[0].public, None)
+    return _change(
+        ledger, world, open_signer(root_key, base=world.cwd), changed, "remove", "record", found[0].public, None
+    )
 
 
 def read_public(text: str, *, base: Path) -> PublicKey:
@@ -200,8 +204,19 @@ def read_public(text: str, *, base: Path) -> PublicKey:
     return ssh.public_line(content, what=text)[0]
 
 
+def whoever(world: World) -> bytes:
+    """Return the JSON text of who runs this, as far as the environment and the system say."""
+    from tfaudit.events import commitment
+    from tfaudit.identity import environment, machine
+    from tfaudit.identity.actor import combine
+
+    evidence = (environment.recognise(world.environ), machine.operating_system_user())
+    return commitment.json_text(combine(each for each in evidence if each is not None).to_json())
+
+
 def _change(
     ledger: Ledger,
+    world: World,
     root: Signer,
     keys: KeySet,
     action: str,
@@ -213,7 +228,8 @@ def _change(
     change = {"action": action, "role": role}
     change |= {"old": old.keyid} if old else {}
     change |= {"new": new.keyid} if new else {}
-    return ledger.change_keys(keys, root, {"tfaudit": {"version": __version__}, "config": change})
+    facts = {"tfaudit": {"version": __version__}, "config": change}
+    return ledger.change_keys(keys, root, facts, actor=whoever(world))
 
 
 def _replaced(keys: KeySet, role: Role, old: PublicKey, new: PublicKey) -> KeySet:

@@ -75,6 +75,7 @@ def push(config: Config, world: World, root_key: str, *, agree: Callable[[Propos
     ledger's, :class:`LedgerError` when the ledger can't be read or written.
     """
     from tfaudit.ledger import pinned
+    from tfaudit.runs.keyring import whoever
     from tfaudit.runs.ledgers import open_ledger
     from tfaudit.signing.signer import open_signer
 
@@ -93,7 +94,7 @@ def push(config: Config, world: World, root_key: str, *, agree: Callable[[Propos
     keys = _changed(reader.state.keys, proposal)
     facts = {"tfaudit": {"version": __version__}, "config": {"action": "push"}}
     root = open_signer(root_key, base=world.cwd)
-    return ledger.change_keys(keys, root, facts, bundle=bundles.build(proposal.bundle))
+    return ledger.change_keys(keys, root, facts, bundle=bundles.build(proposal.bundle), actor=whoever(world))
 
 
 def bundle_of(config: Config, *, origin: str) -> Bundle:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tfaudit import config
+from tfaudit import config, schema
 from tfaudit.errors import ConfigError, LedgerError, VerificationError
 from tfaudit.gate import bundle as bundles
 from tfaudit.ledger import ids, pinned
@@ -101,6 +101,26 @@ def test_what_is_pushed_is_in_force(loaded, world, people):
     assert found.bundle == pinning.bundle_of(loaded, origin=reader.origin)
     assert set(reader.state.keys.approvers) == set(people.values())
     assert verified(loaded, world).findings == ()
+
+
+def test_the_record_says_who_pinned_it(loaded, world):
+    """Who changed the gate or the keys is disclosed as in every other record."""
+    push(loaded, world)
+    keyring.rotate(loaded, world, "record", ROOT)
+    reader = ledgers.open_reader(loaded)
+    records = [reader.record(entry.line) for entry in reader.in_order()]
+    assert [b'"principal":"os:' in (text or b"") for text in reader.values(records, "/actor")] == [True, True]
+    for record in records:
+        schema.validate("record-statement.v1", {"_type": "https://in-toto.io/Statement/v1", **statement(record)})
+
+
+def statement(record):
+    """Return the members of a record's statement that its schema describes."""
+    return {
+        "subject": [{"name": "events", "digest": {"sha256": record.event_root.hex()}}],
+        "predicateType": "urn:tfaudit:record:v1",
+        "predicate": record.predicate,
+    }
 
 
 def test_a_bundle_stays_in_force_when_keys_change(loaded, world, tmp_path):
