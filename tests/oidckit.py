@@ -19,6 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+PLACE = "/_services/token"
+"""Where GitHub Enterprise Server issues its tokens."""
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 RSA = RSAKey.generate_key(2048, {"kid": "rsa-1"})
 OTHER_RSA = RSAKey.generate_key(2048, {"kid": "rsa-2"})
@@ -59,6 +61,7 @@ def serve() -> Iterator[Issuer]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self.path = self.path.removeprefix(PLACE)
             issuer.asked.append(self.path)
             if issuer.answer is None or not issuer.answer(self):
                 _answer(issuer, self)
@@ -70,7 +73,7 @@ def serve() -> Iterator[Issuer]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    issuer.url = f"http://127.0.0.1:{server.server_port}"
+    issuer.url = f"http://127.0.0.1:{server.server_port}{PLACE}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

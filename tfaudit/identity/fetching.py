@@ -41,10 +41,14 @@ def fetch(
     request.join(seconds)
     if request.is_alive():
         # The thread ends with the process at the latest; whatever it still reads is thrown away.
-        raise UnavailableError(f"{shown(parts)} gave no whole answer within {seconds:.0f} seconds")
+        raise _late(parts, seconds)
     if request.error is not None:
         raise request.error
     return request.body
+
+
+def _late(parts: SplitResult, seconds: float) -> UnavailableError:
+    return UnavailableError(f"{shown(parts)} gave no whole answer within {seconds:.0f} seconds")
 
 
 def checked(url: str) -> SplitResult:
@@ -82,7 +86,7 @@ class _Request(threading.Thread):
         super().__init__(name="identity", daemon=True)
         self._url, self._parts, self._environ = url, parts, environ
         self._most, self._method, self._headers = most, method, headers
-        self._until = time.monotonic() + seconds
+        self._seconds, self._until = seconds, time.monotonic() + seconds
         self.body = b""
         self.error: UnavailableError | None = None
 
@@ -93,6 +97,8 @@ class _Request(threading.Thread):
             self.body = self._ask()
         except UnavailableError as error:
             self.error = error
+        except urllib3.exceptions.TimeoutError:
+            self.error = _late(self._parts, self._seconds)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # Its text may show a header or a query.
             self.error = UnavailableError(f"{shown(self._parts)} can't be asked: {type(error).__name__}")
@@ -128,7 +134,7 @@ class _Request(threading.Thread):
             if len(body) > self._most:
                 raise UnavailableError(f"{shown(self._parts)} answers with more than {self._most:,} bytes")
             if time.monotonic() > self._until:
-                raise UnavailableError(f"{shown(self._parts)} answers too slowly")
+                raise _late(self._parts, self._seconds)
         return bytes(body)
 
 

@@ -15,6 +15,8 @@ from tfaudit.identity.actor import Actor, Evidence, combine
 from tfaudit.identity.people import People
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from tfaudit.identity.delegation import Checker, Delegated
     from tfaudit.identity.git import Repository
     from tfaudit.identity.oidc import Verified
@@ -132,7 +134,7 @@ def _without_token(
     evidence.append(repository.evidence() if repository else None)
     evidence.append(agents.evidence(agent, delegated) if agent else None)
     if deep:
-        evidence += _deep(environ, root, repository, problems)
+        evidence += _deep(environ, root, settings, repository, problems)
     actor = combine((each for each in evidence if each is not None), agent)
     return Gathered(
         actor=actor, kept=None, problems=tuple(problems), repository=repository, persons=_persons(people, actor)
@@ -205,23 +207,31 @@ def _kept(verified: Verified, token: str, audience: str) -> Kept:
 
 
 def _deep(
-    environ: Mapping[str, str], root: Path, repository: Repository | None, problems: list[str]
+    environ: Mapping[str, str], root: Path, settings: Settings, repository: Repository | None, problems: list[str]
 ) -> Iterator[Evidence]:
-    from tfaudit.identity import signedcommit, sshagent, sts
+    """Yield what git, the SSH agent, the platform and AWS say, all asked at once; each has a time limit of its own."""
+    from concurrent.futures import ThreadPoolExecutor
 
-    if repository is not None and repository.commit is not None:
-        signed, problem = signedcommit.read(root, environ)
-        if signed is not None:
-            yield signed
-        if problem:
-            problems.append(problem)
-    if (held := sshagent.held(environ)) is not None:
-        yield held
-    if sts.is_configured(environ):
-        try:
-            yield sts.caller(environ)
-        except TfauditError as error:
-            problems.append(str(error))
+    from tfaudit.identity import platformapi, signedcommit, sshagent, sts
+
+    with ThreadPoolExecutor(max_workers=3, thread_name_prefix="identity") as pool:
+        asked: list[Future[Evidence | None]] = [pool.submit(platformapi.job, environ, settings.issuers)]
+        if sts.is_configured(environ):
+            asked.append(pool.submit(sts.caller, environ))
+        asked.append(pool.submit(sshagent.held, environ))
+        if repository is not None and repository.commit is not None:
+            signed, problem = signedcommit.read(root, environ)
+            problems += [problem] if problem else []
+            if signed is not None:
+                yield signed
+        for one in asked:
+            try:
+                answer = one.result()
+            except TfauditError as error:
+                problems.append(str(error))
+                continue
+            if answer is not None:
+                yield answer
 
 
 def _delegated(

@@ -85,7 +85,14 @@ def platform_of(issuer: str, claims: Mapping[str, object]) -> str:
     """Return the platform that a believed issuer is, ``oidc`` for one that can't be told."""
     if found := well_known(issuer):
         return found.platform
-    return next((platform for platform, shape in _SHAPES if shape <= claims.keys()), "oidc")
+    told = next((platform for platform, shape in _SHAPES if shape <= claims.keys()), "oidc")
+    # GitHub's own servers issue at these places; nobody else's claims name its users.
+    return "oidc" if told == "github-actions" and not _is_githubs(issuer) else told
+
+
+def _is_githubs(issuer: str) -> bool:
+    parts = urlsplit(issuer)
+    return parts.path == "/_services/token" or (parts.hostname or "").startswith("token.actions.")
 
 
 def audiences(issuer: str, configured: str | None) -> tuple[str, ...]:

@@ -159,6 +159,7 @@ def test_a_platform_under_its_own_name_is_told_by_its_claims():
     )
     assert issuers.platform_of("https://ghe.example/_services/token", github()) == "github-actions"
     assert issuers.platform_of("https://idp.example", {"sub": "x"}) == "oidc"
+    assert issuers.platform_of("https://jenkins.example/oidc", github()) == "oidc"
 
 
 def test_an_unknown_issuer_names_by_issuer_and_subject():

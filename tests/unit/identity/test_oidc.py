@@ -368,7 +368,7 @@ def test_keys_that_trickle(issuer):
         return True
 
     issuer.answer = trickle
-    with pytest.raises(UnavailableError, match=r"no whole answer|too slowly"):
+    with pytest.raises(UnavailableError, match="no whole answer"):
         fetching.fetch(f"{issuer.url}/keys", environ={}, most=1000, seconds=0.3)
 
 
