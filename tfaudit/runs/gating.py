@@ -228,7 +228,7 @@ def again(stage: Stage, verdict: Verdict, intent: Receipt) -> Verdict:
 
 def _as_seen(reader: Reader, decision: Decision, intent: Receipt, now: int) -> Decision:
     """Return the decision; a denial where what the approvers saw is not what the intent says will be done."""
-    from tfaudit.runs import seen
+    from tfaudit.ledger import seen
 
     entry = reader.find(intent.record_id) if decision.allowed else None
     if entry is None:
