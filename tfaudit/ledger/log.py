@@ -204,8 +204,8 @@ class Ledger:
         """Append the ``config`` record, signed by the root key, that puts ``keys`` in force from its commit on.
 
         With ``bundle``, that bundle's JSON text is pinned from there on; without, the one in force stays so. ``actor``
-        is the JSON text of who does it. ``keys.generation`` must be one more than that in force (:meth:`keys`). Raises :class:`ConfigError` when it is
-        not or ``root`` is not the root key, and as :meth:`append` does.
+        is the JSON text of who does it. ``keys.generation`` must be one more than that in force (:meth:`keys`). Raises
+        :class:`ConfigError` when it is not or ``root`` is not the root key, and as :meth:`append` does.
         """
         from tfaudit.ledger import pinned
 
