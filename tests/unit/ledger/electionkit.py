@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from ledgerkit import Place
 
+from tfaudit import canonical
 from tfaudit.events import commitment
+from tfaudit.events.model import EventLine
 from tfaudit.gate import basis, document
 from tfaudit.gate.decide import decide
 from tfaudit.gate.document import Word
@@ -116,10 +119,11 @@ class Election:
         }
         return Subject(**{**values, **fields})
 
-    def plan(self, **fields: Any) -> Subject:
+    def plan(self, *, shows: str = "small", **fields: Any) -> Subject:
         """Append a plan's record and return what an approval of it binds."""
         subject = self.subject(**fields)
         with self.ledger.draft("plan") as draft:
+            draft.add(changed(draft.record_id, shows))
             change = {"digest": subject.change_digest, "key": draft.disclose("/change/key", b'{"key":"k"}')}
             facts = {"stack": STACK, "state": self.state(), "change": change}
             receipt = self.ledger.append(draft, facts)
@@ -196,10 +200,18 @@ class Election:
         )
         return decision, text
 
-    def intend(self, approved: Subject, *, claim: dict[str, Any] | None = None, text: bytes | None = None) -> Receipt:
+    def intend(
+        self,
+        approved: Subject,
+        *,
+        claim: dict[str, Any] | None = None,
+        text: bytes | None = None,
+        does: str = "small",
+    ) -> Receipt:
         """Append the intent of an apply, which decides on the log as it is now; ``claim`` says otherwise."""
         decision, own = self.decide(approved)
         with self.ledger.draft("intent") as draft:
+            draft.add(changed(draft.record_id, does))
             said: dict[str, Any] = {
                 "decision": "allow",
                 "reasons": [],
@@ -246,6 +258,20 @@ class Election:
         intent = self.intend(approved, **options)
         self.close(intent)
         return intent
+
+
+def changed(record_id: str, size: str) -> EventLine:
+    """Return the line of a change of one attribute, its values disclosed."""
+    before = commitment.commit(record_id, "a.b", None, "/size", b'"none"', os.urandom(16), "before")
+    after = commitment.commit(record_id, "a.b", None, "/size", b'"%b"' % size.encode(), os.urandom(16), "after")
+    line = {
+        "kind": "resource-change",
+        "address": "a.b",
+        "action": "update",
+        "actions": ["update"],
+        "attributes": [{"path": "/size", "before": before.digest, "after": after.digest}],
+    }
+    return EventLine(canonical.encode(line), commitment.encode_values((before.member, after.member)))
 
 
 def receipt_leaf(election: Election, receipt: Receipt) -> str:

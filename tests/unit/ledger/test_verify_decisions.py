@@ -347,6 +347,36 @@ def test_votes_older_than_the_rules_allow_do_not_count(election: Election) -> No
     assert HOUR
 
 
+def test_something_else_than_was_shown_is_seen(election: Election) -> None:
+    """The digest of the changes may be the approved one: what people saw are the plan record's events."""
+    subject = election.plan(shows="small")
+    election.vote(ALICE, subject)
+    intent = election.intend(subject, does="huge")
+    election.close(intent)
+    (finding,) = check(election).findings
+    assert (finding.code, finding.where) == ("unapproved-change", intent.key)
+    assert "a.b" in finding.message
+
+
+@pytest.mark.parametrize("fields", [{"leaf": "0" * 64}, {"event_root": "0" * 64}])
+def test_an_approval_of_another_record_than_the_one_it_names_is_seen(
+    election: Election, fields: dict[str, str]
+) -> None:
+    """Leaf and event root are what the person signed for."""
+    subject = election.plan()
+    election.vote(ALICE, replace(subject, **fields))
+    election.apply(subject)
+    assert codes(election) == ["unapproved-change"]
+
+
+def test_an_approval_of_a_record_that_is_not_there_is_seen(election: Election) -> None:
+    """Nobody can have seen it."""
+    subject = replace(election.plan(), plan_record=ids.new_record_id(election.now, election.place.entropy))
+    election.vote(ALICE, subject)
+    election.apply(subject)
+    assert codes(election) == ["unapproved-change"]
+
+
 def test_evaluations_are_compared_one_by_one(election: Election) -> None:
     """An engine more in the basis than in the record is a contradiction."""
     subject = election.plan()

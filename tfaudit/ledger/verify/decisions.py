@@ -15,8 +15,8 @@ from tfaudit.gate.decide import decide
 from tfaudit.gate.words import TOLERANCE, listed, milliseconds
 from tfaudit.ledger import ids, pinned
 from tfaudit.ledger.commit import RecordLine
-from tfaudit.ledger.verify import claimed
-from tfaudit.ledger.verify.electing import Votes
+from tfaudit.ledger.verify import claimed, sights
+from tfaudit.ledger.verify.electing import PROVEN, Votes
 from tfaudit.ledger.verify.findings import error, warning
 from tfaudit.ledger.verify.staged import PENDING
 
@@ -102,6 +102,7 @@ class Decisions:
         self._reader = reader
         self._scratch = scratch
         self._votes = Votes(reader, scratch, start=start)
+        self._whole = start is None
         self._pinned: dict[int, Pinned | _Unknown | None] = {}
 
     def findings(self) -> Iterator[Finding]:
@@ -169,6 +170,10 @@ class Decisions:
         if basis.reasons:
             raise _Wrong("went on although it was denied by its own account")
         _compare(found.predicate["decision"], decision)
+        signed = [vote for vote in decision.counted if vote.source in PROVEN]
+        elsewhere = sights.objection(self._reader, self._scratch, signed, decided.line, whole=self._whole)
+        if elsewhere is not None:
+            raise _Wrong(f"is not the one that was approved: {elsewhere}")
 
     def _check_ungated(self, decided: _Decided) -> None:
         """Raise where a run of a gated command says that no gate was in force and a bundle says that one was."""
