@@ -1,4 +1,4 @@
-"""What does the policy cost between plan and apply: 50 rules in CEL on 1,000 changes, and one in Rego?
+"""What does the gate cost between plan and apply: 50 rules in CEL on 1,000 changes, one in Rego, looking for approvals?
 
 Warm is as a run has it: the rules were read, and the child that evaluates them started, while the engine planned. Cold
 starts everything when the plan is there, as ``policy test`` does.
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import gatelook
 from harness import Row, interleaved, spread
 from plan_large import write_plan
 
@@ -50,7 +51,12 @@ deny contains msg if {
 
 
 def rows() -> Iterator[Row]:
-    """Yield the rows on policy."""
+    """Yield the rows on policy, and those on the look-up of approvals."""
+    yield from _policy()
+    yield from gatelook.rows()
+
+
+def _policy() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         write_plan(place / "plan.json", CHANGES)

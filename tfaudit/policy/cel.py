@@ -78,6 +78,7 @@ class CelChild:
     def __init__(self, rules: tuple[Rule, ...], limits: Limits, command: Sequence[str] | None = None) -> None:
         """Start it; raises :class:`ChildError`."""
         self._rules = rules
+        self._version, self._digest = version(), digest(rules)
         self._reads = celscan.reads(rule.when for rule in rules if rule.scope == "change")
         self._child = Child(command or [sys.executable, "-I", "-m", "tfaudit.policy.celchild"], limits)
         told = [listed(rule) for rule in rules]
@@ -115,8 +116,8 @@ class CelChild:
         more = [f"and {len(errors) - _ERRORS} rules more"] if len(errors) > _ERRORS else []
         return Evaluation(
             engine="cel",
-            version=version(),
-            digest=digest(self._rules),
+            version=self._version,
+            digest=self._digest,
             rules=len(self._rules),
             findings=tuple(finding for rule, one in judged for finding in _findings(rule, one, light)),
             error="; ".join([*errors[:_ERRORS], *more]) or None,
