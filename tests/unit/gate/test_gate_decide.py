@@ -291,6 +291,15 @@ def test_rejected_after_approved_by_the_same_person() -> None:
     assert codes(decided(vote(BOB), vote(kind="rejection", **early))) == {"rejected"}
 
 
+def test_the_last_of_two_staged_words_counts() -> None:
+    """Where no commit holds either, the person's own clock says which came last."""
+    early = {"made": NOW - 20 * MINUTE, "position": None, "at": NOW}
+    late = {"made": NOW - 10 * MINUTE, "position": None, "at": NOW}
+    assert codes(decided(vote(**early), vote(kind="rejection", **late))) == {"rejected"}
+    assert codes(decided(vote(kind="rejection", **early), vote(**late))) == set()
+    assert codes(decided(vote(kind="rejection", **early), vote(BOB, **late))) == {"rejected"}
+
+
 def test_an_earlier_approval_that_is_carried_in_again_takes_no_rejection_back() -> None:
     """Only an approval that the person signed after their rejection does."""
     rejection = vote(kind="rejection", made=NOW - 10 * MINUTE, position=42)
