@@ -10,7 +10,7 @@ import http.client
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +27,7 @@ OF_BUCKET = {
 }
 OF_OBJECT = {("GET", "retention"): "GetObjectRetention", ("PUT", "retention"): "PutObjectRetention"}
 OF_OBJECT |= {("PUT", "legal-hold"): "PutObjectLegalHold"}
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 PLAIN = {"GET": "GetObject", "HEAD": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 
 
@@ -48,8 +49,11 @@ class Sent(NamedTuple):
 
 
 @contextmanager
-def proxy(endpoint: str) -> Iterator[tuple[str, list[Sent]]]:
-    """Give the address of a proxy to ``endpoint`` on loopback, and the list that its requests go into."""
+def proxy(endpoint: str, forbidden: Callable[[Sent], bool] = lambda _: False) -> Iterator[tuple[str, list[Sent]]]:
+    """Give the address of a proxy to ``endpoint`` on loopback, and the list that its requests go into.
+
+    What is ``forbidden`` is answered as AWS answers what no policy allows, and not passed on.
+    """
     there = urlsplit(endpoint)
     sent: list[Sent] = []
 
@@ -58,9 +62,12 @@ def proxy(endpoint: str) -> Iterator[tuple[str, list[Sent]]]:
 
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            sent.append(
-                Sent(self.command, self.path, {name.lower(): text for name, text in self.headers.items()}, body)
-            )
+            headers = {name.lower(): text for name, text in self.headers.items()}
+            request = Sent(self.command, self.path, headers, body)
+            sent.append(request)
+            if forbidden(request):
+                self._refuse(kms="x-amz-target" in headers)
+                return
             connection = http.client.HTTPConnection(there.hostname, there.port, timeout=60)
             headers = {
                 name: text for name, text in self.headers.items() if name.lower() not in ("expect", "connection")
@@ -77,6 +84,15 @@ def proxy(endpoint: str) -> Iterator[tuple[str, list[Sent]]]:
             self.end_headers()
             self.wfile.write(content)
             connection.close()
+
+        def _refuse(self, *, kms: bool) -> None:
+            content = b'{"__type":"AccessDeniedException"}' if kms else DENIED
+            self.send_response_only(400 if kms else 403)
+            self.send_header("Content-Type", "application/x-amz-json-1.1" if kms else "application/xml")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass_on
 

@@ -8,15 +8,17 @@ of the one module that is written for current providers only.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import tomllib
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import awsproxy
 import boto3
+import gatekit
 import pytest
 import support
 
@@ -193,13 +195,13 @@ def test_roles_are_the_policies_own(applied, ask):
     """The roles have the ARNs that the policies name, and one policy each."""
     _, ledger = applied
     iam = ask("iam")
-    assert set(ledger["role_arns"]) == {"auditor", "writer/ci-github", "writer/people"}
+    assert set(ledger["role_arns"]) == {"approver", "auditor", "writer/ci-github", "writer/people"}
     policy = json.loads(ask("s3").get_bucket_policy(Bucket="acme-tfaudit-evidence")["Policy"])
     for role, arn in ledger["role_arns"].items():
         name = arn.rpartition("/")[2]
         assert iam.get_role(RoleName=name)["Role"]["Arn"] == arn
         assert iam.list_role_policies(RoleName=name)["PolicyNames"] == ["tfaudit"]
-        if role.startswith("writer/"):
+        if role.startswith(("writer/", "approver")):
             assert arn in json.dumps(policy)
 
 
@@ -240,6 +242,8 @@ def test_the_printed_configuration_is_tfaudits(applied, writer, tmp_path):
         ({"writers": {"ci": {"gitlab": [{"project": "acme/x", "ref": "feature/*"}]}}}, "no wildcards"),
         ({"writers": {"ci": {"principals": ["*"]}}}, "ARNs with an account id"),
         ({"sequencer": "nobody"}, "is none of the writers"),
+        ({"approvers": {"principals": ["arn:aws:iam::*:role/x"]}}, "ARNs with an account id"),
+        ({"approvers": {"principals": []}}, "needs someone who may take it"),
         ({"transition": {"storage_class": "DEEP_ARCHIVE"}}, "INTELLIGENT_TIERING, STANDARD_IA or GLACIER_IR"),
         ({"transition": {"storage_class": "STANDARD_IA", "days": 1}}, "before 30 days"),
         ({"genesis": "abc"}, "64 hexadecimal digits"),
@@ -419,6 +423,65 @@ def test_a_keeper_may_hold_release_and_extend(followed, policies):
     assert actions >= {"s3:PutObjectLegalHold", "s3:PutObjectRetention"}
 
 
+@pytest.fixture
+def gated(applied, aws_endpoint, tmp_path, engine):
+    """A job's project under a pinned gate, and its approver; the ledger is in buckets that are like the module's.
+
+    Its keys are files: the emulator can't sign what is as long as a pinned configuration.
+    """
+    alice = gatekit.person(tmp_path / "keys", "alice")
+    environment = support.environment_for(tmp_path / "home", engine, AWS_ENDPOINT_URL=aws_endpoint, **CREDENTIALS)
+    (tmp_path / "job").mkdir()
+    job = support.Project(folder=tmp_path / "job", engine=engine, environment=environment)
+    stores = ("--ledger", "s3://approving-evidence/ledger", "--working", "s3://approving-working/ledger")
+    job.tfaudit("setup", "--yes", *stores, "--create-bucket", "--retention", "soc2", "--region", "eu-west-1")
+    gatekit.write_gate(job, alice)
+    job.tfaudit("config", "push", "--yes")
+    job.write(gatekit.SMALL)
+    job.run_engine("init", "-input=false")
+    return replace(job, environment={**environment, "GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "dora"}), alice
+
+
+def test_an_approver_needs_their_role_and_their_own_key(applied, policies, gated, aws_endpoint, tmp_path):
+    """Held to the approvers' policies, with the repository's files and an own key, one sees, signs and stages."""
+    _, made = applied
+    job, alice = gated
+    job.tfaudit("plan", "-out=change.plan")
+    run = gatekit.last_run(job)
+
+    def forbidden(request):
+        there = request._replace(url=request.url.replace("/approving-", "/acme-tfaudit-"))
+        requests.append(there)
+        return refused(policies, "approver", APPROVER, [there]) != set()
+
+    requests = []
+    with awsproxy.proxy(aws_endpoint, forbidden) as (address, _):
+        (tmp_path / "desk").mkdir()
+        environment = {**job.environment, "AWS_ENDPOINT_URL": address, "HOME": str(tmp_path / "desk")}
+        desk = replace(job, folder=tmp_path / "desk", environment=environment)
+        shutil.copy(job.folder / "approvers", desk.folder)
+        # The repository's configuration is a job's: it names keys in KMS that an approver may not use.
+        signers = "".join(f'{use} = "awskms:{made["key_arns"][key]}"\n' for use, key in SIGNERS.items())
+        configuration = (job.folder / config.FILE_NAME).read_text()
+        desk.write(re.sub(r'record = "[^"]*"\nlog = "[^"]*"\n', signers, configuration), config.FILE_NAME)
+        assert "awskms:" in (desk.folder / config.FILE_NAME).read_text()
+        assert "terraform_data.web" in gatekit.reject(desk, alice, run).stderr
+        done = json.loads(gatekit.approve(desk, alice, run, "--json").stdout)
+        assert (done["approver"], done["carried"], done["position"]) == ("alice@example.com", False, None)
+        desk.tfaudit("log")
+        desk.tfaudit("gate", run)
+        assert gatekit.findings(desk) == []
+    asked = {one for request in requests for one in awsproxy.asked(request, policies["keys"])}
+    created = {one.resource.partition("/ledger/")[2] for one in asked if one.action == "s3:PutObject"}
+    assert {key.rpartition("/")[0].partition("/20")[0] for key in created} == {"records/people", "disclosures"}
+    assert not {one.action for one in asked} & {"kms:Sign", "s3:DeleteObject", "s3:DeleteObjectVersion"}
+    job.tfaudit("apply", "change.plan")
+    assert gatekit.deployed(job) == "small"
+    assert gatekit.findings(job) == []
+
+
+SIGNERS = {"record": "record/ci-github", "log": "log"}
+APPROVER = f"arn:aws:iam::{ACCOUNT}:role/tfaudit/acme-tfaudit-approver"
 GITHUB = f"arn:aws:iam::{ACCOUNT}:role/tfaudit/acme-tfaudit-writer-ci-github"
 PROBED = ("s3:DeleteObjectVersion", "acme-tfaudit-evidence/ledger/probe/")
 """Setup and doctor try to delete their probe, to see that it is refused."""
