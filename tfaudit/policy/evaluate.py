@@ -8,7 +8,7 @@ error, which denies.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,7 @@ from tfaudit.errors import ConfigError, InputError
 from tfaudit.policy import builtin, digest, rulefiles, rules
 from tfaudit.policy.model import Evaluation
 from tfaudit.policy.rules import Rule
-from tfaudit.policy.ruleview import Seen, actor_view
+from tfaudit.policy.ruleview import Seen, actor_view, one_line
 
 if TYPE_CHECKING:
     from tfaudit.plan.exactjson import Buffer
@@ -168,7 +168,7 @@ class Pending:
         try:
             shown = redacted_json(document, plan, given=given, reveal=policy.settings.reveal)
         except InputError as error:
-            return _problem("rego", error)
+            return replace(_problem("rego", error), digest=policy.digest)
         run = {"created_by": {"username": actor.get("principal", "")}, "tfaudit": actor}
         return policy.evaluate(shown, run=run, environ=self._environ, redact=plan.redactor.text)
 
@@ -212,4 +212,4 @@ def _joined(policy: str, gate_rules: Iterable[GateRule]) -> str:
 
 def _problem(engine: str, error: ConfigError | InputError) -> Evaluation:
     text = f"{error.message} ({error.hint})" if error.hint else error.message
-    return Evaluation(engine=engine, version="", digest=_NO_RULES, rules=0, findings=(), error=text)
+    return Evaluation(engine=engine, version="", digest=_NO_RULES, rules=0, findings=(), error=one_line(text))

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tfaudit.canonical import readable
 from tfaudit.identity.actor import Actor
 from tfaudit.plan import policyview
 from tfaudit.plan.parse import Plan
@@ -91,14 +92,20 @@ class Seen:
 
 
 def actor_view(actor: Actor) -> dict[str, object]:
-    """Return an actor as rules see it: ``principal``, ``level``, ``identities``, and ``agent`` where there is one."""
-    agent = getattr(actor, "agent", None)
+    """Return an actor as rules see it: ``principal``, ``level``, ``identities``.
+
+    ``agent`` and ``on_behalf_of`` are there where a software agent acts, and where it says for whom.
+    """
     view: dict[str, object] = {
-        "principal": actor.principal,
+        "principal": readable(actor.principal),
         "level": actor.level,
-        "identities": sorted(getattr(actor, "identities", (actor.principal,))),
+        "identities": sorted(readable(name) for name in actor.identities),
     }
-    return view if agent is None else view | {"agent": agent.name}
+    if actor.agent is not None:
+        view["agent"] = readable(actor.agent.name)
+        if actor.agent.on_behalf_of:
+            view["on_behalf_of"] = readable(actor.agent.on_behalf_of)
+    return view
 
 
 def label(light: Mapping[str, Any]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from policykit import ACTOR, db, hits, judged, only, rule, settings_of
 
 from tfaudit.config.gating import GateRule, PolicySettings
 from tfaudit.errors import ConfigError
-from tfaudit.identity.actor import Evidence, combine
+from tfaudit.identity.actor import Agent, Evidence, combine
 from tfaudit.policy import evaluate
 from tfaudit.policy.digest import policy_digest
 
@@ -127,6 +127,16 @@ def test_who_acts_is_told_to_the_rules():
     view = evaluate.actor_view(combine([mine]))
     assert (view["principal"], view["level"], view["identities"]) == ("os:alice", "claimed", ["os:alice"])
     assert "agent" not in view
+
+
+def test_an_agent_is_told_to_the_rules():
+    """An agent's name, and for whom it says to act; bytes that are no text are spelled out."""
+    mine = Evidence(source="x", level="claimed", principal="os:al\udce9", claims=(), identities=("os:al\udce9",))
+    view = evaluate.actor_view(
+        combine([mine], Agent(name="robot", on_behalf_of="email:a@example.com", recognised="X"))
+    )
+    assert (view["agent"], view["on_behalf_of"]) == ("robot", "email:a@example.com")
+    assert view["principal"] == "os:al\\xe9"
 
 
 @pytest.mark.parametrize(
