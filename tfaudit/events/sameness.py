@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -47,11 +48,17 @@ class _Line(msgspec.Struct):
     attributes: list[_Attribute] = []
 
 
-class Side(NamedTuple):
-    """One side of an attribute: its JSON text where it is disclosed, and whether there is a value at all."""
+class Attribute(NamedTuple):
+    """One attribute; its sides are JSON texts, None where there is no value or it is not disclosed."""
 
-    text: bytes | None
-    is_there: bool
+    sensitive: bool
+    unknown: bool
+    had: bool
+    """Whether there is a value before, disclosed or not."""
+    has: bool
+    """Whether there is one after."""
+    before: bytes | None
+    after: bytes | None
 
 
 class Shown(NamedTuple):
@@ -60,8 +67,8 @@ class Shown(NamedTuple):
     key: tuple[str, str, str]
     """Kind, address and deposed key."""
     done: tuple[object, ...]
-    attributes: Mapping[str, tuple[bool, bool, Side, Side]]
-    """By pointer: sensitive, unknown, before, after."""
+    attributes: Mapping[str, Attribute]
+    """By pointer."""
 
 
 _decode: Final = msgspec.json.Decoder(_Line).decode
@@ -117,26 +124,27 @@ def _same(one: Shown, other: Shown) -> bool:
     )
 
 
-def _alike(one: tuple[bool, bool, Side, Side], other: tuple[bool, bool, Side, Side]) -> bool:
-    if one[:2] != other[:2]:
-        return False
-    for mine, theirs in zip(one[2:], other[2:], strict=True):
-        if mine.is_there != theirs.is_there:
-            return False
-        if mine.text is not None and theirs.text is not None and mine.text != theirs.text:
-            return False
-    return True
+def _alike(one: Attribute, other: Attribute) -> bool:
+    if one == other:
+        return True
+    return (
+        one[:4] == other[:4]
+        and (one.before is None or other.before is None or one.before == other.before)
+        and (one.after is None or other.after is None or one.after == other.after)
+    )
 
 
 def _told(line: _Line, values: _Values) -> Shown:
-    attributes: dict[str, tuple[bool, bool, Side, Side]] = {}
+    attributes: dict[str, Attribute] = {}
     for one in line.attributes:
-        before, after = (
-            # A text in which something is withheld says less than the same text elsewhere.
-            Side(None if digest is None or one.redacted else values.text(one.path, side, digest), digest is not None)
-            for side, digest in (("before", one.before), ("after", one.after))
+        before = after = None
+        # A text in which something is withheld says less than the same text elsewhere.
+        if not one.redacted:
+            before = None if one.before is None else values.text(one.path, "before", one.before)
+            after = None if one.after is None else values.text(one.path, "after", one.after)
+        attributes[one.path] = Attribute(
+            one.sensitive, one.unknown, one.before is not None, one.after is not None, before, after
         )
-        attributes[one.path] = (one.sensitive, one.unknown, before, after)
     address = values.address("/address", line.address or "")
     previous = values.address("/previous_address", line.previous_address or "")
     return Shown(
@@ -160,6 +168,12 @@ class _Ahead:
         return self._next if self._next is not None and self._next.line == number else None
 
 
+@lru_cache(maxsize=4096)
+def _framed(pointer: str, side: str) -> bytes:
+    """Return the framed pointer and side: the same few come in every resource of a type."""
+    return frame(pointer.encode(), side.encode())
+
+
 class _Values:
     """The disclosed values of one line; each counts only where it opens the digest that the line has for it."""
 
@@ -175,8 +189,7 @@ class _Values:
         value = self._found.get((pointer, side))
         if value is None or value.salt is None or value.text is None:
             return None
-        framed = self._prefix + frame(pointer.encode(), side.encode())
-        opening = hashlib.sha256(framed + value.salt + value.text).hexdigest()
+        opening = hashlib.sha256(b"".join((self._prefix, _framed(pointer, side), value.salt, value.text))).hexdigest()
         return value.text if hmac.compare_digest(opening, digest) else None
 
     def address(self, pointer: str, printed: str) -> str:
