@@ -257,7 +257,7 @@ def test_a_break_glass_run_is_reviewed(place, capfd):
     code, out, err = run(capfd, "approve", "--review", record_id, *key_of(a_key(name="two")))
     record, vote = voted(place, "review")
     assert code == 0, err
-    assert out.startswith("reviewed as bob")
+    assert out == f"reviewed as bob, as record {record.record_id}\n"
     assert (vote.intent, record.refers) == (record_id, place.reader().find(record_id).line.leaf.hex())
     assert run(capfd, "approve", "--review", "--break-glass", record_id, *key_of(a_key()))[0] == 64
 

@@ -186,4 +186,5 @@ def _tell(
         return
     where = f"in {printable(str(target))}" if receipt is None else f"as record {receipt.record_id}"
     waits = "" if receipt is None or receipt.position is not None else ", which waits for a commit"
-    click.echo(f"{_DONE[word.kind]} as {printable(word.approver)}, valid until {until}, {where}{waits}")
+    validity = "" if word.kind == "review" else f", valid until {until}"
+    click.echo(f"{_DONE[word.kind]} as {printable(word.approver)}{validity}, {where}{waits}")
