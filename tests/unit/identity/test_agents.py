@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tfaudit import canonical, schema
 from tfaudit.config.gating import IdentitySettings
 from tfaudit.errors import InputError, VerificationError
 from tfaudit.gate import allowed_signers
@@ -194,6 +199,36 @@ def test_a_signature_for_another_purpose(tmp_path, key):
     file.write_bytes(sign(delegation.build(WORD), Elsewhere()))
     with pytest.raises(InputError, match="not by SHA256"):
         read(file, checker(f"alice@example.com {public}"))
+
+
+def test_the_document_is_of_the_format():
+    """schemas/delegation.v1 describes it."""
+    document = json.loads(delegation.build(WORD))
+    schema.validate("delegation.v1", document)
+    assert delegation.parse(delegation.build(WORD)) == WORD
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(max_size=40),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+)
+
+
+@given(st.binary(max_size=200) | st.dictionaries(st.sampled_from(sorted(json.loads(delegation.build(WORD)))), _JSON))
+def test_any_document_is_refused_in_one_way(document):
+    """Whatever it holds."""
+    payload = document if isinstance(document, bytes) else canonical.encode({"format": delegation.FORMAT} | document)
+    with pytest.raises(InputError):
+        delegation.parse(payload)
+
+
+@pytest.mark.parametrize("name", ["agent", "person", "stacks", "made", "expires", "nonce"])
+@given(value=_JSON)
+def test_a_member_of_any_type(name, value):
+    """Either it is read back as it stands, or it is refused."""
+    payload = canonical.encode(json.loads(delegation.build(WORD)) | {name: value})
+    with contextlib.suppress(InputError):
+        assert delegation.build(delegation.parse(payload)) == payload
 
 
 @pytest.mark.parametrize(
