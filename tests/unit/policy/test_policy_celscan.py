@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tfaudit.errors import ConfigError
-from tfaudit.policy import celscan
+from tfaudit.policy import cel, celchild, celscan
 from tfaudit.policy.celscan import EVERYTHING, Reads
+from tfaudit.policy.rules import Rule
 
 
 def reads(*fields, members=()):
@@ -71,3 +72,71 @@ def test_any_text_is_scanned(source):
     """No text makes the scan fail."""
     celscan.reads([source])
     celscan.names(source)
+
+
+_ATOMS = st.sampled_from(
+    [
+        'change.type == "a"',
+        "has(change.after.x)",
+        "has(change.after.x.y)",
+        "change.after.x.y == 1",
+        "change.before == change.after",
+        'change.after["x"].y == 1',
+        'change["name"] == "n"',
+        "size(change.after) == 2",
+        'after("/x/y", 0) == 1',
+        'before("/l/0", 7) == 1',
+        "after('/' + change.name, 3) == 3",
+        "change.after.l.exists(i, i == 2)",
+        "change.after.exists(k, k == 'l')",
+        'get(change.after, "x", 5) == 5',
+        "[change].exists(c, has(c.after.x))",
+        "{'a': change}.a.type == 'a'",
+        "change . after . l . size() > 1",
+        "string(change.after.l[0]) + change.type == '1a'",
+        "\"change.after\" == 'x' // change.before",
+        ".change.name == 'm'",
+        "(change).before.l[1] == 2",
+        "type(change.after.x) == map",
+        "'x' in change.after || 'l' in change.before",
+    ]
+)
+_EXPRESSIONS = st.recursive(
+    _ATOMS,
+    lambda inner: st.one_of(
+        st.builds("({})\n && ({}\n)".format, inner, inner),
+        st.builds("({}\n) || ({}\n)".format, inner, inner),
+        st.builds("!({}\n)".format, inner),
+        st.builds("(({}\n) ? ({}\n) : ({}\n))".format, inner, inner, inner),
+    ),
+    max_leaves=5,
+)
+_SIDE = st.fixed_dictionaries(
+    {},
+    optional={
+        "x": st.one_of(st.integers(0, 3), st.fixed_dictionaries({}, optional={"y": st.integers(0, 2)})),
+        "l": st.lists(st.integers(0, 3), max_size=3),
+        "n": st.integers(0, 3),
+    },
+)
+_CHANGES = st.lists(
+    st.fixed_dictionaries(
+        {"type": st.sampled_from("ab"), "name": st.sampled_from("nm"), "before": _SIDE, "after": _SIDE, "index": _SIDE}
+    ),
+    max_size=6,
+)
+
+
+@given(st.lists(_EXPRESSIONS, min_size=1, max_size=4), _CHANGES)
+def test_what_is_left_out_makes_no_difference(sources, changes):
+    """A rule that sees only what it is said to read answers as one that sees everything, errors included."""
+    rules = [Rule(name="r", when=source, severity="deny", message="m") for source in sources]
+    told = [cel.listed(rule) | {"scope": "change"} for rule in rules]
+    blind = celchild.Evaluator(told)
+    seeing = celchild.Evaluator([one | {"reads": [None, None]} for one in told])
+    for evaluator in (blind, seeing):
+        evaluator.begin({"plan": {}, "actor": {}})
+        for change in changes:
+            evaluator.change(change)
+        evaluator.end({})
+    assert blind.answer() == seeing.answer()

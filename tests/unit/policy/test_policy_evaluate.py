@@ -132,9 +132,7 @@ def test_who_acts_is_told_to_the_rules():
 def test_an_agent_is_told_to_the_rules():
     """An agent's name, and for whom it says to act; bytes that are no text are spelled out."""
     mine = Evidence(source="x", level="claimed", principal="os:al\udce9", claims=(), identities=("os:al\udce9",))
-    view = evaluate.actor_view(
-        combine([mine], Agent(name="robot", on_behalf_of="email:a@example.com", recognised="X"))
-    )
+    view = evaluate.actor_view(combine([mine], Agent(name="robot", on_behalf_of="email:a@example.com", recognised="X")))
     assert (view["agent"], view["on_behalf_of"]) == ("robot", "email:a@example.com")
     assert view["principal"] == "os:al\\xe9"
 
