@@ -47,6 +47,8 @@ class Planned:
     """The root module's variables, as the plan file knows them; None where it can't be looked into."""
     document: memoryview | None = None
     """The plan JSON that ``plan`` was read from, secrets and all: for a policy's input, never to be kept."""
+    may_refresh: bool = False
+    """Whether the plan is, or may be, one that only brings the state up to date: then drift is what it would write."""
     redactor: Redactor
     """Knows this plan's secrets, where there is one: to be used for all that is recorded from here on."""
 
@@ -55,7 +57,9 @@ class Planned:
         """Whether there is anything to apply. Engines that don't say ask whenever a plan changes anything."""
         if self.plan is None:
             return False
-        return self.plan.counts.listed if self.plan.applyable is None else self.plan.applyable
+        if self.plan.applyable is not None:
+            return self.plan.applyable
+        return self.plan.counts.listed or (self.may_refresh and self.plan.counts.drift > 0)
 
     @property
     def holds_changes(self) -> bool:
@@ -169,6 +173,8 @@ def look_into(stage: Stage, known: Redactor) -> Planned:
         problem=None,
         variables=variables.read(scratch.fd),
         redactor=plan.redactor,
+        # What mode a saved plan was made in, its JSON doesn't say.
+        may_refresh=run.invocation.refresh_only or run.invocation.plan_file is not None,
     )
 
 
