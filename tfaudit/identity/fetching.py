@@ -107,7 +107,11 @@ class _Request(threading.Thread):
         import urllib3
 
         proxy = _proxy(self._parts.hostname or "", self._environ)
-        pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager(cert_reqs="CERT_REQUIRED")
+        pool = (
+            urllib3.ProxyManager(proxy, cert_reqs="CERT_REQUIRED")
+            if proxy
+            else urllib3.PoolManager(cert_reqs="CERT_REQUIRED")
+        )
         left = max(self._until - time.monotonic(), 0.1)
         with pool:
             response = pool.request(

@@ -39,6 +39,9 @@ ALGORITHMS: Final[Mapping[str, tuple[str, str | None]]] = {
 taken for the secret of an HMAC, nor ``none`` for a signature."""
 
 _MIN_RSA_BYTES: Final = 256
+_MAX_RSA_BYTES: Final = 1024
+_MAX_EXPONENT_BYTES: Final = 8
+"""Whoever wrote a record chose the keys that are kept with it: checking them must cost nothing to speak of."""
 _MAX_KEYS: Final = 100
 _MAX_AUDIENCES: Final = 20
 _LATEST: Final = 253_402_300_800  # the year 10000
@@ -206,6 +209,8 @@ def _check_signature(token: _Token, key: Mapping[str, Any]) -> None:
     try:
         if kind == "RSA" and _size(public.get("n")) < _MIN_RSA_BYTES:
             _refuse("it is signed with an RSA key of less than 2,048 bits")
+        if kind == "RSA" and (_size(public["n"]) > _MAX_RSA_BYTES or _size(public.get("e")) > _MAX_EXPONENT_BYTES):
+            _refuse("it is signed with an RSA key of more than 8,192 bits, or an odd one")
         imported = JWKRegistry.import_key(public, kind)
         registry = jws.JWSRegistry(algorithms=[token.algorithm], strict_check_header=False)
         registry.max_payload_length = MAX_TOKEN

@@ -249,6 +249,9 @@ def test_an_actor_says_what_its_token_said():
         (_evidence(claims={"invented": "x"}), "something else"),
         (_evidence(claims=None), "something else"),
         (_evidence(identities=["github:7"]), "fewer names"),
+        (_evidence(identities=[{}]), "fewer names"),
+        (_evidence(identities=7), "fewer names"),
+        (_recorded(principal={}), "another one"),
         (_recorded(principal="github:7"), "another one"),
         (_recorded(evidence=[]), "another one"),
         (_recorded(evidence=None), "out of form"),
@@ -266,3 +269,15 @@ def test_verified_needs_a_token():
     assert "without a token" in claims.unlike(_recorded(), None, {})
     claimed = combine([claims.evidence(GITHUB, github(), "attested-by-runner")]).to_json()
     assert claims.unlike(claimed, None, {}) is None
+
+
+@given(
+    st.dictionaries(st.sampled_from(["principal", "level", "evidence"]), _VALUES),
+    st.dictionaries(st.sampled_from(["principal", "level", "claims", "identities"]), _VALUES | st.just("verified")),
+)
+def test_an_actor_of_any_form_is_judged(actor, member):
+    """Whoever made the record wrote what they liked."""
+    for document in (actor, actor | {"evidence": [member]}, actor | {"evidence": [member | {"level": "verified"}]}):
+        for issuer in (GITHUB, None):
+            found = claims.unlike(document, issuer, github())
+            assert found is None or isinstance(found, str)

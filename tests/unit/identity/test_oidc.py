@@ -426,7 +426,20 @@ def test_a_key_set_of_an_odd_form(issuer, keys):
     assert "list of keys" in refused(sign(claims(issuer, BOUND)), issuer)
 
 
-@pytest.mark.parametrize("part", [{"n": "AQAB"}, {"n": 7}, {"n": "*"}, {"n": None}, {"e": "AA"}, {"n": ""}])
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"n": "AQAB"},
+        {"n": 7},
+        {"n": "*"},
+        {"n": None},
+        {"e": "AA"},
+        {"n": ""},
+        {"n": "_" * 90_000},
+        {"e": "_" * 90_000},
+        {"e": None},
+    ],
+)
 def test_a_key_that_makes_no_sense(issuer, part):
     """It vouches for nothing."""
     issuer.answer = lambda handler: (
