@@ -30,9 +30,10 @@ def objections(reader: Reader, votes: Iterable[Vote], intent: RecordLine, *, now
     Raises :class:`VerificationError` where a record is altered or gone, :class:`LedgerError` when a store failed, and
     :class:`InputError` for events that can't be read.
     """
-    named = {vote.subject.plan_record: vote for vote in votes if vote.subject.plan_record}
-    for record_id, vote in named.items():
-        why = _objection(reader, vote, record_id, intent, now)
+    for vote in each_once(votes):
+        named = vote.subject.plan_record
+        found = _find(reader, named, now)
+        why = f"the ledger has no record {named}" if found is None else unlike(reader, vote, found, intent)
         if why is not None:
             message = (
                 f"the {vote.kind} by {one_line(vote.approver)} is for another plan: {why}; have this plan approved"
@@ -40,14 +41,25 @@ def objections(reader: Reader, votes: Iterable[Vote], intent: RecordLine, *, now
             yield Reason(code="other-plan", message=message)
 
 
-def _objection(reader: Reader, vote: Vote, record_id: str, intent: RecordLine, now: int) -> str | None:
-    found = _find(reader, record_id, now)
-    if found is None:
-        return f"the ledger has no record {record_id}"
+def each_once(votes: Iterable[Vote]) -> tuple[Vote, ...]:
+    """Return the votes that name a record, one of those that name the same by the same leaf and event root."""
+    named = {
+        (vote.subject.plan_record, vote.subject.leaf, vote.subject.event_root): vote
+        for vote in votes
+        if vote.subject.plan_record
+    }
+    return tuple(named.values())
+
+
+def unlike(reader: Reader, vote: Vote, plan: RecordLine, intent: RecordLine) -> str | None:
+    """Return in what the plan's record is another than the vote says, or of other changes than the intent.
+
+    Errors as :func:`objections`.
+    """
     subject = vote.subject
-    if found.leaf.hex() != subject.leaf or reader.record(found).event_root.hex() != subject.event_root:
+    if plan.leaf.hex() != subject.leaf or reader.record(plan).event_root.hex() != subject.event_root:
         return "what was shown is not what that plan's record holds"
-    where = sameness.differing(_shown(reader, found), _shown(reader, intent))
+    where = sameness.differing(_shown(reader, plan), _shown(reader, intent))
     return None if where is None else f"of {one_line(where)} something else was shown than is to be done"
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tfaudit.events import sameness
+from tfaudit.ledger import seen
 from tfaudit.ledger.commit import RecordLine
-from tfaudit.ledger.verify.findings import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-    from tfaudit.events.sameness import Shown
     from tfaudit.gate.model import Vote
     from tfaudit.ledger.reader import Reader
     from tfaudit.ledger.verify.scratch import Leaf, Scratch
@@ -25,25 +23,21 @@ def objection(
     None where all are as they should be. Without ``whole``, records that the temporary database doesn't have lie
     before what is checked. Errors as those of :meth:`Reader.events`.
     """
-    named = {vote.subject.plan_record: vote for vote in votes if vote.subject.plan_record}
-    for record_id, vote in named.items():
-        leaf = scratch.leaf(record_id)
+    for vote in seen.each_once(votes):
+        leaf = scratch.leaf(vote.subject.plan_record)
         if leaf is None:
             if whole:
-                return "an approval names a plan record that the log does not hold"
+                return "the log does not hold the plan's record that an approval names"
             continue
-        line = _line(leaf)
-        root = reader.record(line).event_root.hex()
-        if (leaf.leaf.hex(), root) != (vote.subject.leaf, vote.subject.event_root):
-            return "an approval is of something else than its plan record holds"
-        where = sameness.differing(_shown(reader, line), _shown(reader, intent))
-        if where is not None and not reader.pruned(line) and not reader.pruned(intent):
-            return f"of {shown(where)} something else was approved than its intent says"
+        plan = _line(leaf)
+        why = seen.unlike(reader, vote, plan, intent)
+        if why is None:
+            continue
+        # Of events that were let go nobody can tell; which record it was still shows.
+        if leaf.leaf.hex() == vote.subject.leaf and (reader.pruned(plan) or reader.pruned(intent)):
+            continue
+        return why
     return None
-
-
-def _shown(reader: Reader, line: RecordLine) -> Iterator[Shown]:
-    return sameness.shown(line.record_id, reader.events(line), reader.disclosures(line.record_id))
 
 
 def _line(leaf: Leaf) -> RecordLine:
