@@ -18,7 +18,7 @@ from tfaudit.policy.model import Evaluation, Finding
 from tfaudit.policy.rules import Rule, digest
 from tfaudit.policy.ruleview import Seen
 
-MAX_HITS: Final = 50
+MAX_HITS: Final = 20
 _MAX_OUTPUT: Final = 1 << 20
 _ERRORS: Final = 5
 """Rules whose errors are told."""

@@ -14,7 +14,7 @@ import types
 from collections.abc import Callable
 from typing import IO, Any, Final
 
-MAX_HITS: Final = 50
+MAX_HITS: Final = 20
 """Changes that are named for one rule; of the others only the number is told."""
 _MAX_KNOWN: Final = 20_000
 """So many different things read are remembered with what came of them."""

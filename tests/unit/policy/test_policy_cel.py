@@ -86,8 +86,8 @@ def test_many_changes_are_named_up_to_a_limit(tmp_path):
     one = only(
         judged(settings_of(tmp_path, rule("change.action == 'delete'")), *(db(f"aws_db.a{n}") for n in range(70)))
     )
-    assert len(found(one)) == 51
-    assert one.findings[-1].message == "and 20 changes more"
+    assert len(found(one)) == 21
+    assert one.findings[-1].message == "and 50 changes more"
 
 
 def test_equal_reads_give_equal_answers_and_others_their_own(tmp_path):
