@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 COMPARED: Final = frozenset(
     {"resource-change", "output-change", "deferred-change", "action-invocation", "deferred-action-invocation"}
 )
-"""The kinds of lines that say what is done; drift and checks are of the moment."""
+"""The kinds of lines that say what is done; checks are of the moment."""
+DRIFT: Final = "drift"
+"""What changed outside of the engine: of the moment too, but where nothing else is done, it is what is written."""
 _HIDDEN: Final = '["~'
 
 
@@ -74,10 +76,13 @@ class Shown(NamedTuple):
 _decode: Final = msgspec.json.Decoder(_Line).decode
 
 
-def shown(record_id: str, lines: Iterable[tuple[int, bytes]], disclosures: Iterable[Disclosure]) -> Iterator[Shown]:
+def shown(
+    record_id: str, lines: Iterable[tuple[int, bytes]], disclosures: Iterable[Disclosure], *, drift: bool = False
+) -> Iterator[Shown]:
     """Yield what a record's event lines tell, in their order, with the values that open their digests.
 
-    ``lines`` are (number, line) as the record's reader yields them, ``disclosures`` those of the record in file order.
+    ``lines`` are (number, line) as the record's reader yields them, ``disclosures`` those of the record in file order;
+    with ``drift`` that counts as well.
     Raises :class:`InputError` for a line that is no event line.
     """
     opened = _Ahead(disclosures)
@@ -87,7 +92,7 @@ def shown(record_id: str, lines: Iterable[tuple[int, bytes]], disclosures: Itera
             line = _decode(raw)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InputError("an event line can't be read") from error
-        if line.kind in COMPARED:
+        if line.kind in COMPARED or (drift and line.kind == DRIFT):
             yield _told(line, _Values(record_id, line, disclosure))
 
 

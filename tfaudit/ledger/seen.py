@@ -7,7 +7,7 @@ those of the intent.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tfaudit.events import sameness
 from tfaudit.gate.model import Reason
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from tfaudit.gate.model import Vote
     from tfaudit.ledger.commit import RecordLine
     from tfaudit.ledger.reader import Reader
+    from tfaudit.ledger.record import Record
+
+
+_DOES: Final = (
+    *("create", "update", "delete", "replace", "forget", "unknown"),
+    *("moved", "imported", "outputs", "deferred", "action_invocations"),
+)
 
 
 def objections(reader: Reader, votes: Iterable[Vote], intent: RecordLine, *, now: int) -> Iterator[Reason]:
@@ -71,5 +78,12 @@ def _find(reader: Reader, record_id: str, now: int) -> RecordLine | None:
     return next(map(record.line_of, waiting), None)
 
 
-def _shown(reader: Reader, line: RecordLine) -> Iterator[Shown]:
-    return sameness.shown(line.record_id, reader.events(line), reader.disclosures(line.record_id))
+def _does_anything(intent: Record) -> bool:
+    """Tell whether the plan does more than write what changed outside of the engine."""
+    plan = intent.predicate.get("plan")
+    counts = plan.get("counts") if isinstance(plan, dict) else None
+    return not isinstance(counts, dict) or any(counts.get(name) for name in _DOES)
+
+
+def _shown(reader: Reader, line: RecordLine, drift: bool) -> Iterator[Shown]:
+    return sameness.shown(line.record_id, reader.events(line), reader.disclosures(line.record_id), drift=drift)

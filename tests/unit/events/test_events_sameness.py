@@ -30,7 +30,9 @@ DB = change("aws_x.db", ("delete", "create"), before={"engine": "13"}, after={"e
 USER = change('aws_x.user["eve@example.com"]', ("create",), after={"role": "admin"})
 
 
-def record(record_id, *changes, redactor=None, spoil=lambda _number, line, values: (line, values), drift=()):
+def record(
+    record_id, *changes, redactor=None, spoil=lambda _number, line, values: (line, values), drift=(), counts=False
+):
     """Return what a record of these changes tells."""
     document = json.loads(plan(*changes))
     document["resource_drift"] = list(drift)
@@ -44,7 +46,7 @@ def record(record_id, *changes, redactor=None, spoil=lambda _number, line, value
         if values:
             disclosures.append(commitment.decode_disclosure(values))
     disclosures.append(commitment.Disclosure(0, ()))
-    return shown(record_id, lines, disclosures)
+    return shown(record_id, lines, disclosures, drift=counts)
 
 
 def compared(ones, others, **how):
@@ -60,8 +62,11 @@ def test_two_records_of_the_same_plan_are_the_same():
 
 
 def test_drift_is_of_the_moment():
-    """What changed outside of the engine meanwhile is nothing that is done."""
+    """What changed outside of the engine meanwhile is nothing that is done, but where that is all that is written."""
     assert compared([WEB], [WEB], drift=[DB]) is None
+    ones = [record(IDS[0], drift=[DB], counts=True), record(IDS[0], drift=[WEB], counts=True)]
+    assert differing(ones[0], record(IDS[1], drift=[DB], counts=True)) is None
+    assert differing(ones[1], record(IDS[1], drift=[DB], counts=True)) == "aws_x.web"
 
 
 @pytest.mark.parametrize(
