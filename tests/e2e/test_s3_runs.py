@@ -204,6 +204,22 @@ def test_a_story_in_buckets(ready: Site) -> None:
     assert {check["check"] for check in checks} >= {"bucket", "retention", "policy", "working", "ledger", "clock"}
     assert [check["check"] for check in checks if check["result"] != "ok"] == ["policy"]
     assert all(check["hint"] for check in checks if check["result"] != "ok")
+    found = {check["check"]: check for check in checks}
+    assert "no key in KMS" in found["kms"]["message"]
+    assert "DenyDelete" in found["policy"]["hint"]
+    later = [json.loads(line) for line in run("doctor", "--json", "--expires-within", "36500").stdout.splitlines()]
+    (expiry,) = (check for check in later if check["check"] == "expiry")
+    assert expiry["result"] == "warning"
+    assert "retain extend" in expiry["hint"]
+
+
+def test_doctor_tries_the_keys_in_kms(ready: Site) -> None:
+    """An object is written under the configured key and read back by a request of its own."""
+    file = ready.project.folder / "tfaudit.toml"
+    file.write_text(f'{file.read_text()}\n[s3]\nkms_key_id = "alias/ledger"\n')
+    checks = [json.loads(line) for line in ready.project.tfaudit("doctor", "--json").stdout.splitlines()]
+    (kms,) = (check for check in checks if check["check"] == "kms")
+    assert (kms["result"], kms["message"]) == ("ok", "encrypted and decrypted an object")
 
 
 def test_a_sequencer_commits_what_others_stage(ready: Site) -> None:

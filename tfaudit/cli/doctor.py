@@ -13,8 +13,16 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a check.")
+@click.option(
+    "--expires-within",
+    type=click.IntRange(0, 36500),
+    default=30,
+    show_default=True,
+    metavar="DAYS",
+    help="Warn where the bucket's oldest locks end in so many days.",
+)
 @click.pass_obj
-def command(options: Options, as_json: bool) -> int:
+def command(options: Options, as_json: bool, expires_within: int) -> int:
     """Check engine, output, signals, keys, ledger, clock and spool; each line says what to do.
 
     Writes and removes one probe object. Exit code 0 when nothing failed.
@@ -23,7 +31,7 @@ def command(options: Options, as_json: bool) -> int:
 
     world = this_world()
     code = 0
-    for check in examine(this_config(options, world), world):
+    for check in examine(this_config(options, world), world, expires_within=expires_within):
         if check.result == "failed":
             code = code or check.exit_code
         if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +30,8 @@ class Fitness:
     default_mode: str | None
     """The mode of its default retention."""
     default_days: int | None
-    keeps_deletes: bool | None
-    """Whether its policy denies ``s3:DeleteObject`` to somebody at least."""
+    policy: str | None
+    """The JSON of its policy, empty where it has none."""
 
 
 def fitness(bucket: Bucket) -> Fitness:
@@ -53,30 +52,16 @@ def fitness(bucket: Bucket) -> Fitness:
         lock=lock,
         default_mode=rule.get("Mode"),
         default_days=days,
-        keeps_deletes=_keeps_deletes(bucket),
+        policy=_policy(bucket),
     )
 
 
-def _keeps_deletes(bucket: Bucket) -> bool | None:
+def _policy(bucket: Bucket) -> str | None:
     expected = ("NoSuchBucketPolicy", "AccessDenied", "NotImplemented", "MethodNotAllowed")
     answer = bucket.call("get_bucket_policy", expected=expected)
     if answer.code == "NoSuchBucketPolicy":
-        return False
-    if answer.code is not None:
-        return None
-    try:
-        policy = json.loads(answer.body["Policy"])
-        return any(_denies_deletes(statement) for statement in policy["Statement"])
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _denies_deletes(statement: dict[str, Any]) -> bool:
-    actions = statement.get("Action", ())
-    actions = [actions] if isinstance(actions, str) else actions
-    return statement.get("Effect") == "Deny" and any(
-        action.lower() in ("s3:deleteobject", "s3:deleteobject*", "s3:delete*", "s3:*", "*") for action in actions
-    )
+        return ""
+    return str(answer.body.get("Policy", "")) if answer.code is None else None
 
 
 def must_hold_evidence(bucket: Bucket) -> Fitness:
@@ -106,7 +91,8 @@ def try_out(store: EvidenceBucket, record_id: str, content: bytes) -> None:
     Raises :class:`UnfitStoreError` where one of the two succeeds, :class:`LedgerError` where writing or reading fails.
     """
     key = f"probe/{record_id}"
-    if not store.create(key, content) or read(store, key, limit=len(content) + 1) != content:
+    # Read as another process would: this one has kept what it wrote.
+    if not store.create(key, content) or read(fresh(store), key, limit=len(content) + 1) != content:
         raise LedgerError(f"what is written to {store} does not read back")
     if store.create(key, content):
         raise UnfitStoreError(f"{store} lets an object be written twice", hint=NEEDS)
@@ -120,6 +106,11 @@ def try_out(store: EvidenceBucket, record_id: str, content: bytes) -> None:
     )
     if answer.code is None:
         raise UnfitStoreError(f"{store} lets a locked object be deleted", hint=NEEDS)
+
+
+def fresh(store: EvidenceBucket) -> EvidenceBucket:
+    """Return the same store, knowing nothing."""
+    return type(store)(store.bucket, store.retention)
 
 
 def make_bucket(bucket: Bucket, *, lock: bool) -> bool:

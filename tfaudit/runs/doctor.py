@@ -54,8 +54,11 @@ class Check:
     """What doctor ends with if this is the first failure."""
 
 
-def examine(config: Config, world: World) -> Iterator[Check]:
-    """Yield what is found, in the order in which a run would need it; nothing raises."""
+def examine(config: Config, world: World, *, expires_within: int = 30) -> Iterator[Check]:
+    """Yield what is found, in the order in which a run would need it; nothing raises.
+
+    ``expires_within`` so many days a lock may end before that is said.
+    """
     yield _configuration(config)
     command: tuple[str, ...] | None = None
     try:
@@ -70,7 +73,7 @@ def examine(config: Config, world: World) -> Iterator[Check]:
     yield from _guarded("stack", lambda: _stack(config, world))
     if config.ledger is not None:
         if config.ledger.startswith("s3://"):
-            yield from _bucket_checks(config, world)
+            yield from _bucket_checks(config, world, expires_within)
         else:
             yield from _guarded("keys", lambda: _keys(config, world))
             yield from _guarded("ledger", lambda: _ledger(config, world))
@@ -91,15 +94,17 @@ def _gate_checks(config: Config, world: World) -> Iterator[Check]:
         yield _failed("gate", LedgerError(f"{error.filename or 'gate'}: {error.strerror}"))
 
 
-def _bucket_checks(config: Config, world: World) -> Iterator[Check]:
+def _bucket_checks(config: Config, world: World, expires_within: int) -> Iterator[Check]:
     from tfaudit.runs import s3_doctor
 
     yield from _guarded("bucket", lambda: s3_doctor.bucket(config))
     yield from _guarded("retention", lambda: s3_doctor.retention(config))
     yield from _guarded("policy", lambda: s3_doctor.policy(config))
     yield from _guarded("working", lambda: s3_doctor.working(config))
+    yield from _guarded("kms", lambda: s3_doctor.kms(config, world))
     yield from _guarded("keys", lambda: _keys(config, world))
     yield from _guarded("ledger", lambda: s3_doctor.ledger(config, world))
+    yield from _guarded("expiry", lambda: s3_doctor.expiring(config, world, within=expires_within))
     yield from _guarded("clock", lambda: s3_doctor.clock(config))
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from tfaudit.errors import ConfigError, LedgerError
+from tfaudit.errors import ConfigError, InputError, LedgerError
 from tfaudit.runs.doctor import Check
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tfaudit.config import Config
     from tfaudit.ledger.s3_evidence import EvidenceBucket
     from tfaudit.ledger.s3_setup import Fitness
@@ -15,6 +20,11 @@ if TYPE_CHECKING:
 
 CLOCK_TOLERANCE_SECONDS: Final = 60.0
 AHEAD_SECONDS: Final = 300.0
+_OLDEST: Final = 8
+"""So many commits are looked at, and what they hold."""
+_KMS: Final = "awskms:"
+_PROBE: Final = b"tfaudit doctor\n"
+"""Neither a checkpoint nor a statement, whatever key signs it."""
 
 
 def bucket(config: Config) -> Check:
@@ -67,24 +77,102 @@ _SET: Final = 'set [retention] profile = "soc2", or days, in tfaudit.toml'
 
 
 def policy(config: Config) -> Check:
-    """Look whether the bucket policy keeps delete markers off the evidence."""
-    from tfaudit.ledger import s3_setup
+    """Look whether the bucket policy denies what Object Lock does not."""
+    from tfaudit.ledger import s3_policy, s3_setup
 
-    found: Fitness = s3_setup.fitness(_evidence(config).bucket)
-    if found.keeps_deletes:
-        return Check(name="policy", result="ok", message="the bucket policy denies s3:DeleteObject")
-    if found.keeps_deletes is None:
+    store = _evidence(config)
+    found: Fitness = s3_setup.fitness(store.bucket)
+    if found.policy is None:
         return Check(
             name="policy",
             result="warning",
             message="these credentials may not read the bucket policy",
-            hint="allow s3:GetBucketPolicy, or check that it denies s3:DeleteObject",
+            hint="allow s3:GetBucketPolicy, or check it against docs/aws.md",
         )
+    rule = config.retention
+    try:
+        open_to = s3_policy.allowed(
+            found.policy or '{"Statement":[]}',
+            bucket=store.bucket.place.bucket,
+            prefix=store.bucket.place.prefix,
+            mode=rule.mode if rule else found.default_mode,
+            days=rule.days if rule else found.default_days,
+        )
+    except ValueError:
+        raise LedgerError("the bucket policy can't be read", hint="check it against docs/aws.md") from None
+    if not open_to:
+        return Check(name="policy", result="ok", message="the bucket policy denies to all what would hide evidence")
     return Check(
         name="policy",
         result="warning",
-        message="no bucket policy denies s3:DeleteObject: delete markers could hide objects from people",
-        hint="deny s3:DeleteObject to everyone; verify sees through markers",
+        message=f"the bucket policy does not deny to all: {', '.join(each.what for each in open_to)}",
+        hint=f"add the statements {', '.join(each.statement for each in open_to)} of deploy/aws/; verify sees through",
+    )
+
+
+def kms(config: Config, world: World) -> Check:
+    """Try out the keys in KMS: encrypt and decrypt an object, sign with each key that signs there."""
+    from tfaudit.ledger import ids
+    from tfaudit.ledger.s3_setup import fresh
+    from tfaudit.ledger.store import read
+    from tfaudit.runs.ledgers import store_clock
+    from tfaudit.signing.signer import open_signer
+
+    done = []
+    key = config.s3.kms_key_id
+    if key:
+        store = _evidence(config)
+        name = f"probe/{ids.new_record_id(ids.milliseconds(store_clock(store, world.clock)()), world.entropy)}"
+        content = world.entropy(32)
+        _needing(f"kms:GenerateDataKey on {key}", lambda: store.create(name, content))
+        _needing(f"kms:Decrypt on {key}", lambda: read(fresh(store), name, limit=64))
+        done.append("encrypted and decrypted an object")
+    for role, uri in (("record", config.signer_record), ("log", config.signer_log)):
+        if uri and uri.startswith(_KMS):
+            signer = open_signer(uri, base=config.root)
+            if not signer.public.verify(signer.sign(_PROBE), _PROBE):
+                raise LedgerError(f"what {uri} signs does not verify", hint="it needs an ECC_NIST_P256 key, or Ed25519")
+            done.append(f"signed with the {role} key")
+    return Check(name="kms", result="ok", message=" and ".join(done) or "no key in KMS is configured")
+
+
+def _needing(right: str, request: Callable[[], object]) -> None:
+    try:
+        request()
+    except LedgerError as error:
+        raise LedgerError(error.message, hint=f"these credentials need {right}; is the key enabled?") from error
+
+
+def expiring(config: Config, world: World, *, within: int) -> Check:
+    """Ask for the locks of the oldest objects, and say when the first of them ends if that is in ``within`` days."""
+    from tfaudit.ledger import commit, ids
+    from tfaudit.ledger.store import read
+
+    store = _evidence(config)
+    keys = [ids.GENESIS_KEY]
+    for entry in islice(store.list(ids.COMMITS), _OLDEST):
+        keys.append(entry.key)
+        with suppress(InputError):
+            found = commit.parse(read(store, entry.key, limit=commit.MAX_COMMIT) or b"")
+            keys += [line.key for line in found.header.records]
+    locks = [(store.lock(key), key) for key in keys[: 4 * _OLDEST]]
+    ends = [(lock.until, key) for lock, key in locks if lock is not None and lock.until is not None and not lock.held]
+    if not ends:
+        return Check(
+            name="expiry",
+            result="warning",
+            message="the oldest objects show no lock",
+            hint="allow s3:GetObjectRetention; or was the bucket's default set later?",
+        )
+    until, key = min(ends)
+    day = datetime.fromtimestamp(until / 1000, UTC).date()
+    if until > ids.milliseconds(world.clock()) + within * 86_400_000:
+        return Check(name="expiry", result="ok", message=f"the first lock ends on {day}")
+    return Check(
+        name="expiry",
+        result="warning",
+        message=f"the first lock ends on {day} ({key})",
+        hint="tfaudit retain extend --days DAYS keeps all of them longer",
     )
 
 

@@ -31,6 +31,8 @@ from deploykit import (
 )
 from requests_to_ask import CASES, SETTINGS
 
+from tfaudit.ledger import s3_policy
+
 
 @pytest.mark.parametrize("asked", CASES, ids=str)
 def test_a_request(render, asked):
@@ -50,6 +52,16 @@ def test_every_denial_is_needed(render, name):
         if all(decided(changed, asked) is asked.allowed for asked in CASES):
             needless.append(statement["Sid"])
     assert needless == [], needless
+
+
+def test_doctor_finds_nothing_to_add(render):
+    """The module's own bucket policy denies all that doctor looks for."""
+    assert s3_policy.wrongs("GOVERNANCE", 400)
+    for made in (render(), render(sequencer=None)):
+        policy = made["evidence_bucket_policy"]
+        bucket, _, prefix = BUCKET.removeprefix("arn:aws:s3:::").partition("/")
+        place = {"bucket": bucket, "prefix": f"{prefix}/" if prefix else ""}
+        assert s3_policy.allowed(policy, **place, mode="GOVERNANCE", days=400) == ()
 
 
 @pytest.mark.parametrize("writer", [GITHUB, GITLAB, PEOPLE])
