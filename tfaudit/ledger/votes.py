@@ -44,7 +44,7 @@ def view(
 
     ``since`` is how far back it matters, milliseconds since the epoch: an approval that is older is expired by the
     rules. ``now`` is the store's time. ``before`` is a leaf index: the log is read as it was up to there. With
-    ``staged`` also votes that no commit holds yet; ``own`` is the record id of an intent that is itself only staged:
+    ``staged`` also votes that no commit holds yet, with ``before`` only rejections; ``own`` is the record id of an intent that is itself only staged:
     then staged intents before it count as well.
 
     Raises :class:`VerificationError` where a commit or a record is missing or altered, :class:`LedgerError` when a
@@ -77,7 +77,9 @@ def view(
         ]
         if staged:
             new = [one for one in waiting if one.kind in APPROVER_KINDS and one.predicate.get("stack") in (stack, None)]
-            found += _votes(reader, new, None, now)
+            late = _votes(reader, new, None, now)
+            # Up to a place in the log only what the log holds there lets anything go on; a rejection counts at once.
+            found += (pair for pair in late if before is None or pair[0] is None or pair[0].kind == "rejection")
         if own is not None:
             uses += _staged_uses(waiting, own, stack, state_key)
     return LedgerView(

@@ -112,6 +112,17 @@ def test_a_staged_rejection_is_seen_behind_any_number_of_other_records(election:
     assert who(election.view().votes) == [("rejection", BOB.name)]
 
 
+def test_a_staged_approval_lets_nothing_go_on_at_the_second_look(election: Election) -> None:
+    """Nobody would find it when the log is read up to the intent's place; a staged rejection counts all the same."""
+    subject = election.plan()
+    place = add(election.ledger, "operation").position
+    election.ledger = election.place.open(log_signer=None)
+    election.vote(ALICE, subject)
+    election.vote(BOB, subject, "rejection")
+    assert who(election.view(before=place).votes) == [("rejection", BOB.name)]
+    assert len(election.view().votes) == 2
+
+
 def test_too_many_waiting_words_are_no_view(election: Election) -> None:
     """Where nobody can be sure to have seen every rejection, there is nothing to decide on."""
     for _ in range(1024):
