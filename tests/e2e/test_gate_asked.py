@@ -118,10 +118,10 @@ def waiting(project: support.Project) -> subprocess.Popen[str]:
     )
 
 
-def test_a_wait_that_is_no_time_is_a_usage_error(planned: support.Project) -> None:
+def test_a_wait_that_is_no_time_is_a_usage_error(project: support.Project) -> None:
     """As is asking for two forms at once."""
-    planned.tfaudit("gate", "change.plan", "--wait", "soon", code=64)
-    planned.tfaudit("gate", "change.plan", "--json", "--format", "markdown", code=64)
+    project.tfaudit("gate", "change.plan", "--wait", "soon", code=64)
+    project.tfaudit("gate", "change.plan", "--json", "--format", "markdown", code=64)
 
 
 def test_a_plan_that_moved_on_is_told_of(planned: support.Project, alice: gatekit.Person, bob: gatekit.Person) -> None:

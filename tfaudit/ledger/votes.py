@@ -44,8 +44,8 @@ def view(
 
     ``since`` is how far back it matters, milliseconds since the epoch: an approval that is older is expired by the
     rules. ``now`` is the store's time. ``before`` is a leaf index: the log is read as it was up to there. With
-    ``staged`` also votes that no commit holds yet, with ``before`` only rejections; ``own`` is the record id of an intent that is itself only staged:
-    then staged intents before it count as well.
+    ``staged`` also votes that no commit holds yet, with ``before`` only rejections. ``own`` is the record id of an
+    intent that is itself only staged: then staged intents before it count as well.
 
     Raises :class:`VerificationError` where a commit or a record is missing or altered, :class:`LedgerError` when a
     store failed: then there is no view.
