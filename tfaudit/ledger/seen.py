@@ -24,11 +24,7 @@ if TYPE_CHECKING:
     from tfaudit.ledger.reader import Reader
     from tfaudit.ledger.record import Record
 
-
-_DOES: Final = (
-    *("create", "update", "delete", "replace", "forget", "unknown"),
-    *("moved", "imported", "outputs", "deferred", "action_invocations"),
-)
+_CHANGING: Final = ("create", "read", "update", "delete", "replace", "forget", "unknown")
 
 
 def objections(reader: Reader, votes: Iterable[Vote], intent: RecordLine, *, now: int) -> Iterator[Reason]:
@@ -66,7 +62,8 @@ def unlike(reader: Reader, vote: Vote, plan: RecordLine, intent: RecordLine) -> 
     subject = vote.subject
     if plan.leaf.hex() != subject.leaf or reader.record(plan).event_root.hex() != subject.event_root:
         return "what was shown is not what that plan's record holds"
-    where = sameness.differing(_shown(reader, plan), _shown(reader, intent))
+    drift = _writes_drift(reader.record(intent))
+    where = sameness.differing(_shown(reader, plan, drift=drift), _shown(reader, intent, drift=drift))
     return None if where is None else f"of {one_line(where)} something else was shown than is to be done"
 
 
@@ -78,12 +75,12 @@ def _find(reader: Reader, record_id: str, now: int) -> RecordLine | None:
     return next(map(record.line_of, waiting), None)
 
 
-def _does_anything(intent: Record) -> bool:
-    """Tell whether the plan does more than write what changed outside of the engine."""
+def _writes_drift(intent: Record) -> bool:
+    """Tell whether no resource changes but in name: then what changed outside of the engine is what is written."""
     plan = intent.predicate.get("plan")
     counts = plan.get("counts") if isinstance(plan, dict) else None
-    return not isinstance(counts, dict) or any(counts.get(name) for name in _DOES)
+    return isinstance(counts, dict) and not any(counts.get(name) for name in _CHANGING)
 
 
-def _shown(reader: Reader, line: RecordLine, drift: bool) -> Iterator[Shown]:
+def _shown(reader: Reader, line: RecordLine, *, drift: bool) -> Iterator[Shown]:
     return sameness.shown(line.record_id, reader.events(line), reader.disclosures(line.record_id), drift=drift)

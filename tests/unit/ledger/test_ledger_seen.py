@@ -80,6 +80,16 @@ def test_a_staged_record_is_looked_at(place):
     assert objections(place, [vote], intent) == []
 
 
+def test_drift_counts_where_nothing_else_is_done(place):
+    """A refresh writes what was found: it must be what was shown."""
+    nothing = {"plan": {"sha256": "0" * 64, "counts": {"drift": 1}}}
+    vote = vote_on(place, place.planned(drift=CHANGES[:1]))
+    others = [place.planned(kind="intent", drift=drift) for drift in (CHANGES[:1], CHANGES[1:])]
+    assert [objections(place, [vote], intent) for intent in others] == [[], []]
+    others = [place.planned(kind="intent", said=nothing, drift=drift) for drift in (CHANGES[:1], CHANGES[1:])]
+    assert [len(objections(place, [vote], intent)) for intent in others] == [0, 1]
+
+
 def test_a_platforms_word_saw_no_record(place):
     """It is about a commit."""
     vote = replace(vote_on(place, place.planned()), subject=replace(WORD.subject, plan_record=""))

@@ -139,6 +139,7 @@ class Place:
         votes=(),
         reasons=(NO_APPROVAL,),
         again=False,
+        drift=(),
         ledger=None,
         **subject,
     ):
@@ -166,7 +167,8 @@ class Place:
             },
         )
         with ledger.draft(kind) as draft:
-            parsed = read_plan(plan(*(changes or CHANGES)))
+            shown = json.loads(plan(*(changes or CHANGES))) | {"resource_drift": list(drift)}
+            parsed = read_plan(json.dumps(shown).encode())
             for line in plan_events(parsed, record_id=draft.record_id, entropy=os.urandom, workers=1):
                 draft.add(line)
             predicate = {
