@@ -13,12 +13,12 @@ from typing import Any, Final
 import msgspec
 
 from tfaudit.policy import celscan, ruleview
+from tfaudit.policy.celchild import MAX_HITS
 from tfaudit.policy.child import Child, ChildError, Limits
 from tfaudit.policy.model import Evaluation, Finding
 from tfaudit.policy.rules import Rule, digest
 from tfaudit.policy.ruleview import Seen
 
-MAX_HITS: Final = 20
 _MAX_OUTPUT: Final = 1 << 20
 _ERRORS: Final = 5
 """Rules whose errors are told."""
@@ -161,7 +161,7 @@ def _answer(output: bytes, code: int, rules: int, changes: int) -> _Answer:
         raise ChildError("it did not evaluate everything")
     for found in answer.rules:
         told = [*found.hits, found.error.change or 0] if found.error else found.hits
-        if found.count < len(found.hits) or any(not 0 <= one < max(changes, 1) for one in told):
+        if not len(found.hits) <= min(found.count, MAX_HITS) or any(not 0 <= one < max(changes, 1) for one in told):
             raise ChildError("its answer is not what was asked for")
     return answer
 
@@ -179,7 +179,7 @@ def _findings(rule: Rule, found: _Found, light: Sequence[Mapping[str, Any]]) -> 
 
     if found.count and not found.hits:
         yield finding(rule.said({}), None)
-    for number in found.hits[:MAX_HITS]:
+    for number in found.hits:
         label = ruleview.label(light[number])
         yield finding(rule.said(label), label["address"])
     if found.hits and found.count > len(found.hits):
