@@ -158,7 +158,7 @@ def allowed(case: tuple[Any, ...]) -> bool:
 
 
 @given(cases, st.lists(votes(("approval", "break-glass")), min_size=1, max_size=3))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_more_approvals_never_turn_leave_into_a_denial(case: Case, more: list[Vote]) -> None:
     """Whatever else is there, wherever the further approvals stand in the view."""
     *rest, view = case
@@ -167,7 +167,7 @@ def test_more_approvals_never_turn_leave_into_a_denial(case: Case, more: list[Vo
 
 
 @given(cases, st.data())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_better_evidence_never_turns_leave_into_a_denial(case: Case, data: st.DataObject) -> None:
     """A signature that verifies, a touch that is proven, a key that can be compared with, an input that is bound."""
     request, rules, evaluated, view = case
@@ -188,7 +188,7 @@ def test_better_evidence_never_turns_leave_into_a_denial(case: Case, data: st.Da
 
 
 @given(cases, st.lists(votes(("rejection",)), min_size=1, max_size=2), st.booleans())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_more_rejections_never_turn_a_denial_into_leave(case: Case, more: list[Vote], unreadable: bool) -> None:
     """Also one that nobody can read."""
     *rest, view = case
@@ -198,7 +198,7 @@ def test_more_rejections_never_turn_a_denial_into_leave(case: Case, more: list[V
 
 
 @given(cases, st.lists(findings, max_size=2), st.lists(evaluations, max_size=1))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_more_findings_never_turn_a_denial_into_leave(
     case: Case, more: list[Finding], evaluated: list[Evaluation]
 ) -> None:
@@ -210,7 +210,7 @@ def test_more_findings_never_turn_a_denial_into_leave(
 
 
 @given(cases, st.lists(freezes, min_size=1, max_size=2))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_more_freezes_never_turn_a_denial_into_leave(case: Case, more: list[Freeze]) -> None:
     """Whenever they are."""
     request, rules, evaluated, view = case
@@ -219,7 +219,7 @@ def test_more_freezes_never_turn_a_denial_into_leave(case: Case, more: list[Free
 
 
 @given(cases, st.sets(st.integers(0, 11), min_size=1))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_more_uses_never_turn_a_denial_into_leave(case: Case, used: set[int]) -> None:
     """Whichever votes they consume."""
     *rest, view = case
@@ -229,7 +229,7 @@ def test_more_uses_never_turn_a_denial_into_leave(case: Case, used: set[int]) ->
 
 
 @given(cases, st.integers(0, 3))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_what_is_absent_denies(case: Case, which: int) -> None:
     """Any of the four, whatever the others say."""
     given_ = list(case)
@@ -249,7 +249,7 @@ wild = st.builds(
 
 
 @given(wild)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_nothing_makes_it_raise(given_: tuple[Case, dict[str, Any]]) -> None:
     """Whatever texts, numbers, spans and moments stand where only sensible ones should."""
     (request, rules, evaluated, view), odd = given_
@@ -275,7 +275,7 @@ def test_nothing_makes_it_raise(given_: tuple[Case, dict[str, Any]]) -> None:
 
 
 @given(cases)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_basis_reads_back_and_decides_alike(case: Case) -> None:
     """What is written down of a decision is enough to recompute it."""
     request, rules, evaluated, view = case
