@@ -13,7 +13,7 @@ from tfaudit.gate import shown
 from tfaudit.gate.breakglass import OVERRIDDEN
 from tfaudit.gate.persons import principal_name
 from tfaudit.ledger import disclosed
-from tfaudit.runs import gating, planrecord
+from tfaudit.runs import gatechange, planrecord
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,7 +70,7 @@ def about(view: View, name: str, kind: VoteKind, *, cwd: Path) -> Asked:
         raise InputError(f"run {row.run_id} broke no glass, so there is nothing to review")
     # A no counts without the key, too.
     binding = kind in ("approval", "break-glass")
-    if binding and gating.change_key(view.reader, record.record_id, subject.key_commitment) is None:
+    if binding and gatechange.change_key(view.reader, record.record_id, subject.key_commitment) is None:
         raise InputError(
             f"plan {record.record_id} can't be approved any more: its change key is gone",
             hint="was it applied already? plan again",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.runs import facts
-from tfaudit.runs.gating import KEY_POINTER, change_text
+from tfaudit.runs.gatechange import KEY_POINTER, change_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,26 +5,24 @@ A gate is in force where the repository has a ``[gate]``, or the ledger's pinned
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, cast
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
-from tfaudit.errors import ConfigError, LedgerError, TfauditError, UnavailableError, VerificationError
+from tfaudit.errors import ConfigError, LedgerError, UnavailableError, VerificationError
 from tfaudit.ledger import ids
+from tfaudit.runs import gatechange, gaterequest
 
 if TYPE_CHECKING:
     from tfaudit.config.gating import IdentitySettings
-    from tfaudit.engine.unbound import Inputs
-    from tfaudit.gate.model import Decision, LedgerView, Request, Rules, Subject, Vote
-    from tfaudit.ledger.erasing import Erasure
+    from tfaudit.gate.model import Decision, LedgerView, Request, Rules, Vote
     from tfaudit.ledger.log import Ledger, Receipt
     from tfaudit.ledger.reader import Reader
-    from tfaudit.plan.modules import SourceDigest
     from tfaudit.policy.evaluate import Pending
     from tfaudit.policy.model import Evaluation
+    from tfaudit.runs.gatechange import Change
     from tfaudit.runs.planning import Planned
     from tfaudit.runs.ready import Ready
     from tfaudit.runs.reviews import Fetched
@@ -35,8 +33,6 @@ GATED: Final = frozenset({"apply", "destroy", "refresh", "test"})
 """The commands that a gate is for; the others that change state are recorded only."""
 SEQUENCER_PATIENCE: Final = 120.0
 """Seconds that a run waits for a sequencer to give its intent a place in the log."""
-KEY_POINTER: Final = "/change/key"
-"""Where a plan record commits to the key of its change digest."""
 _POLL_SECONDS: Final = 0.5
 _AWAY: Final = (LedgerError, ConfigError, UnavailableError, VerificationError)
 
@@ -51,30 +47,6 @@ class Gate:
     identity: IdentitySettings
     known_as: tuple[str, ...] = ()
     """Other names under which the ledger knows the state: what is pinned for any of them holds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What a plan would change, as one number: its digests under whatever key."""
-
-    summary: bytes
-    """Never stored: without a key it could be guessed."""
-    key: bytes
-    """Of this plan's own record."""
-    sources: tuple[SourceDigest, ...]
-    """The modules' files as they were when the gate looked at them."""
-    inputs: Inputs
-
-    @property
-    def digest(self) -> str:
-        """The change digest under the plan's own key."""
-        return self.under(self.key)
-
-    def under(self, key: bytes) -> str:
-        """Return the change digest under another record's key."""
-        from tfaudit.plan.changeset import change_digest
-
-        return change_digest(key, self.summary)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,11 +126,11 @@ def consider(stage: Stage, planned: Planned) -> Verdict | None:
     if ready.gate is None or planned.plan is None:
         return None
     run, gate = stage.run, ready.gate
-    change = _change(stage, planned)
+    change = gatechange.of(stage, planned)
     ready = _known(run, ready, gate, change.digest)
-    request = _request(stage, planned, ready, gate, change)
+    request = gaterequest.of(stage, planned, ready, gate, change)
     fetched = _fetched(run, ready, gate, request)
-    carried = _carried(run)
+    carried = _carried(run, ready)
     verdict = _decide(
         run,
         ready,
@@ -174,26 +146,12 @@ def consider(stage: Stage, planned: Planned) -> Verdict | None:
 
 def consider_unseen(run: Run, ready: Ready) -> Verdict | None:
     """Return what the gate says of a command that can't be looked into, None where none is in force for it."""
-    from tfaudit.gate.model import Request
-
-    gate, command = ready.gate, run.invocation.command
-    if gate is None or command not in GATED:
+    gate = ready.gate
+    if gate is None or run.invocation.command not in GATED:
         return None
     gate.policy.close()
     ready = _known(run, ready, gate, None)
-    instead = "apply -refresh-only" if command == "refresh" else "plan -out and apply, or a stack without a gate"
-    request = Request(
-        subject=_subject(run, ready, gate, plan_sha256="", digest="", lineage="", serial=0),
-        under={},
-        changes=True,
-        first=False,
-        unknown_actions=(),
-        unbound=(f"what {command} changes can't be looked into before it runs: use {instead}",),
-        identities=ready.actor.identities,
-        agent=_agent(ready),
-        planned=_now(run),
-        break_glass=False,
-    )
+    request = gaterequest.unseen(run, ready, gate)
     return _decide(run, ready, gate, change=None, request=request, evaluations=(), outside=(), brought={})
 
 
@@ -207,15 +165,20 @@ def again(stage: Stage, verdict: Verdict, intent: Receipt) -> Verdict:
     from tfaudit.gate.decide import decide
     from tfaudit.ledger import pinned
 
-    run, gate = stage.run, verdict.gate
-    reader, place = _placed(run, verdict.ready.ledger, intent)
-    request = replace(verdict.request, unbound=(*verdict.request.unbound, *_moved(stage, verdict.change)))
-    rules = inforce.rules_for(run.config, pinned.at(reader, place), verdict.ready.stack, known_as=gate.known_as)
-    now = _now(run)
-    view = _view(reader, request, gate.rules, now, before=place)
-    # What a platform said stands in no ledger: it counts as it was heard.
+    run, ready, gate = stage.run, verdict.ready, verdict.gate
+    reader, place = _placed(run, ready.ledger, intent)
+    rules = inforce.rules_for(run.config, pinned.at(reader, place), ready.stack, known_as=gate.known_as)
+    now = ready.ledger.now()
+    view = _view(reader, verdict.request, gate.rules, now, before=place)
+    # An approval that has no place yet has none before the intent; a rejection counts once it is staged. What a
+    # platform said stands in no ledger: it counts as it was heard.
+    placed = tuple(vote for vote in view.votes if vote.position is not None or vote.kind == "rejection")
     heard = tuple(vote for vote in verdict.view.votes if vote.source not in ("ledger", "file"))
-    view = replace(view, votes=(*view.votes, *heard))
+    view = replace(view, votes=(*placed, *heard))
+    request = verdict.request
+    if verdict.change is not None:
+        request = gatechange.bound(reader, request, view, verdict.change)
+        request = replace(request, unbound=(*request.unbound, *gatechange.moved(stage, verdict.change)))
     return replace(
         verdict,
         gate=gate if rules is None else replace(gate, rules=rules),
@@ -237,26 +200,6 @@ def _as_seen(reader: Reader, decision: Decision, intent: Receipt, now: int) -> D
     return replace(decision, allowed=False, reasons=reasons) if reasons else decision
 
 
-def _moved(stage: Stage, change: Change | None) -> tuple[str, ...]:
-    """Return one line for each thing that the apply reads beside its plan and that is no longer what it was."""
-    from tfaudit.engine import unbound
-    from tfaudit.plan import modules
-
-    if change is None:
-        return ()
-    run = stage.run
-    found = list(unbound.always(run.invocation, run.world.environ, brand=run.engine.brand, cwd=run.world.cwd))
-    ephemeral = change.inputs.ephemeral
-    now = unbound.inputs(run.invocation, run.world.environ, root=run.workdir.root, ephemeral=tuple(ephemeral))
-    if now != change.inputs:
-        found.append("an ephemeral variable has another value than when the gate looked at it: run it again")
-    sources = modules.source_digests(stage.scratch.fd, root=run.workdir.root, data=run.workdir.data)
-    for source in sorted({each.module for each in set(sources) ^ set(change.sources)}):
-        name = f"module {source}" if source else "the root module"
-        found.append(f"a file of {name} is another one than when the gate looked at it: run it again")
-    return tuple(found)
-
-
 def carry(verdict: Verdict) -> None:
     """Append the approvals that came from outside and count: the intent names what the log holds."""
     from tfaudit.runs.voting import carry as append
@@ -264,33 +207,6 @@ def carry(verdict: Verdict) -> None:
     for vote in verdict.decision.counted:
         if vote.id in verdict.brought:
             append(verdict.ready.ledger, verdict.brought[vote.id])
-
-
-def erasure(run: Run, verdict: Verdict) -> Erasure | None:
-    """Return the change key of the approved plan, to be erased once its outcome is recorded; None where there is none.
-
-    After that its digest tells nobody anything. What can't be read now stays.
-    """
-    from tfaudit.ledger import erasing
-    from tfaudit.runs.ledgers import working_of
-
-    if verdict.approved is None:
-        return None
-    try:
-        return erasing.prepare(working_of(run.config), verdict.approved, KEY_POINTER)
-    except TfauditError as error:
-        run.world.say(f"the change key of the approved plan can't be erased: {error}")
-        return None
-
-
-def erase(run: Run, erasure: Erasure) -> None:
-    """Erase what the outcome said would be."""
-    from tfaudit.runs.ledgers import working_of
-
-    try:
-        erasure.carry_out(working_of(run.config))
-    except TfauditError as error:
-        run.world.say(f"the change key of the approved plan is not erased: {error}")
 
 
 def _decide(
@@ -306,14 +222,14 @@ def _decide(
 ) -> Verdict:
     from tfaudit.gate.decide import decide
 
-    now = _now(run)
+    now = ready.ledger.now()
     reader = ready.ledger.reader()
     view = _view(reader, request, gate.rules, now)
     known = {vote.id for vote in view.votes}
     view = replace(view, votes=(*view.votes, *(vote for vote in outside if vote.id not in known)))
     if change is not None:
-        request = _bound(reader, request, view, change)
-        request = _genuine(run, reader, request, now)
+        request = gatechange.bound(reader, request, view, change)
+        request = gaterequest.genuine(run, reader, request, now)
     return Verdict(
         gate=gate,
         ready=ready,
@@ -342,178 +258,6 @@ def _view(reader: Reader, request: Request, rules: Rules, now: int, *, before: i
     return since(min(named)) if named and min(named) < start else view
 
 
-def _bound(reader: Reader, request: Request, view: LedgerView, change: Change) -> Request:
-    """Return the request with its digests under the key of each plan record that a vote names."""
-    under: dict[str, str] = {}
-    loose: list[str] = []
-    is_met = False
-    for vote in view.votes:
-        record_id = vote.subject.plan_record
-        key = change_key(reader, record_id, vote.subject.key_commitment) if record_id not in under else None
-        if not record_id or key is None:
-            continue
-        under[record_id] = change.under(key.key)
-        if not _same_plan(request, under[record_id], vote):
-            continue
-        differing = change.inputs.differing(key.key, key.inputs)
-        is_met = is_met or not differing
-        if differing:
-            # Another plan in all but its file: no vote on it counts, and the reason is said where none counts.
-            under[record_id] = ""
-            loose += differing
-    unbound = request.unbound if is_met else (*request.unbound, *dict.fromkeys(loose))
-    return replace(request, under=under, unbound=unbound)
-
-
-def _genuine(run: Run, reader: Reader, request: Request, now: int) -> Request:
-    """Return the request; where a saved plan is to be applied that no recorded run made, with that said.
-
-    A plan file holds more than its change digest covers: the very state that the apply starts from.
-    """
-    from tfaudit.ledger.planned import is_recorded
-
-    subject = request.subject
-    if run.invocation.plan_file is None or is_recorded(
-        reader, subject.plan_sha256, state_key=subject.state_key, since=request.planned, now=now
-    ):
-        return request
-    doubt = "the plan file was not made by a recorded run of tfaudit plan, or was changed since: plan again"
-    return replace(request, unbound=(*request.unbound, doubt))
-
-
-def _same_plan(request: Request, digest: str, vote: Vote) -> bool:
-    said = vote.subject
-    return hmac.compare_digest(digest, said.change_digest) or said.plan_sha256 == request.subject.plan_sha256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeKey:
-    """The key of a plan record's change digest, and what that record's apply must be given again."""
-
-    key: bytes
-    inputs: Mapping[str, str]
-
-
-def change_key(reader: Reader, record_id: str, commitment_digest: str) -> ChangeKey | None:
-    """Return the change key of a plan record; None where it is not disclosed, or erased since the plan was applied.
-
-    ``commitment_digest`` is what the voter signed: another key than the one that they saw opens nothing.
-    """
-    text = reader.opened(record_id, KEY_POINTER, commitment_digest)
-    return None if text is None else _parse_key(text)
-
-
-def _parse_key(text: bytes) -> ChangeKey | None:
-    from tfaudit import canonical
-
-    match canonical.decode(text, what="a change key"):
-        case {"key": str(key), "inputs": dict(inputs)} if len(key) == 64:
-            return ChangeKey(key=bytes.fromhex(key), inputs={str(name): str(value) for name, value in inputs.items()})
-    return None
-
-
-def change_text(change: Change) -> bytes:
-    """Return the text that a plan record commits to at :data:`KEY_POINTER`."""
-    from tfaudit import canonical
-
-    return canonical.encode({"inputs": dict(change.inputs.digests(change.key)), "key": change.key.hex()})
-
-
-def _change(stage: Stage, planned: Planned) -> Change:
-    from tfaudit.engine import unbound
-    from tfaudit.plan import changeset, modules
-    from tfaudit.plan.declared import declared
-    from tfaudit.runs import facts
-    from tfaudit.runs.variables import given
-
-    run, plan = stage.run, planned.plan
-    assert plan is not None  # noqa: S101 - the only caller has looked
-    locked = facts.providers(run.workdir.root / ".terraform.lock.hcl") or {}
-    sources = modules.source_digests(stage.scratch.fd, root=run.workdir.root, data=run.workdir.data)
-    summary = changeset.summarise(
-        plan,
-        engine=run.engine.brand,
-        engine_version=run.engine.version,
-        lock_sha256=cast("str | None", locked.get("lock_sha256")),
-        providers=cast("Mapping[str, str]", locked.get("versions", {})),
-        sources=sources,
-    )
-    # Of what is given, what the plan file doesn't hold: OpenTofu's doesn't list its apply-time variables.
-    ephemeral = planned.variables.again(given(run) & declared(plan)) if planned.variables else frozenset()
-    return Change(
-        summary=summary,
-        key=changeset.new_key(run.world.entropy),
-        sources=sources,
-        inputs=unbound.inputs(run.invocation, run.world.environ, root=run.workdir.root, ephemeral=ephemeral),
-    )
-
-
-def _request(stage: Stage, planned: Planned, ready: Ready, gate: Gate, change: Change) -> Request:
-    from tfaudit.engine import unbound
-    from tfaudit.gate.model import Request
-    from tfaudit.runs import planplace, state
-
-    run, plan = stage.run, planned.plan
-    assert plan is not None  # noqa: S101 - the only caller has looked
-    # An encrypted plan file doesn't say which state it was made against.
-    before = planned.before or state.current(run, stage.relay)
-    loose = unbound.always(run.invocation, run.world.environ, brand=run.engine.brand, cwd=run.world.cwd)
-    if run.invocation.plan_file is not None:
-        # The engine goes where the plan file says, not where the working directory points to.
-        loose = (*loose, *planplace.elsewhere(run.workdir, stage.scratch.fd))
-    if before is None:
-        loose = (*loose, "the version of the state that the plan was made against")
-    made = datetime.fromisoformat(plan.timestamp) if plan.timestamp else run.world.clock()
-    return Request(
-        subject=_subject(
-            run,
-            ready,
-            gate,
-            plan_sha256=planned.sha256 or "",
-            digest=change.digest,
-            lineage=before.lineage if before else "",
-            serial=before.serial if before else 0,
-        ),
-        under={},
-        changes=planned.applyable,
-        first=before is not None and before.lineage == "",
-        unknown_actions=tuple(one.address for one in plan.resource_changes() if one.action == "unknown")
-        if plan.counts.unknown
-        else (),
-        unbound=loose,
-        identities=ready.actor.identities,
-        agent=_agent(ready),
-        planned=ids.milliseconds(made),
-        break_glass=run.break_glass,
-    )
-
-
-def _subject(
-    run: Run, ready: Ready, gate: Gate, *, plan_sha256: str, digest: str, lineage: str, serial: int
-) -> Subject:
-
-    from tfaudit.gate.model import Subject
-
-    backend = run.workdir.backend()
-    return Subject(
-        plan_record="",
-        leaf="",
-        event_root="",
-        plan_sha256=plan_sha256,
-        change_digest=digest,
-        key_commitment="",
-        origin=ready.ledger.origin,
-        stack=ready.stack,
-        state_key=ready.state_key,
-        lineage=lineage,
-        serial=serial,
-        backend=backend.type if backend else "local",
-        target=ready.actor.claim("aws-sts", "account"),
-        commit=ready.repository.commit if ready.repository else None,
-        policy=gate.policy.digest,
-    )
-
-
 def _fetched(run: Run, ready: Ready, gate: Gate, request: Request) -> Fetched:
     """Return what the platforms know of approvals, where the gate takes their word."""
     from tfaudit.engine.argv import Role
@@ -524,7 +268,7 @@ def _fetched(run: Run, ready: Ready, gate: Gate, request: Request) -> Fetched:
         gate.rules.evidence,
         request.subject,
         clean=bool(gate.rules.evidence) and is_clean(ready.repository, run.world.environ),
-        now=_now(run),
+        now=ready.ledger.now(),
         issuers=gate.identity.issuers,
     )
     if run.invocation.role is Role.APPLY:  # a plan on somebody's own machine has no job's token, and needs none
@@ -533,22 +277,13 @@ def _fetched(run: Run, ready: Ready, gate: Gate, request: Request) -> Fetched:
     return fetched
 
 
-def _carried(run: Run) -> list[tuple[bytes, Vote]]:
+def _carried(run: Run, ready: Ready) -> list[tuple[bytes, Vote]]:
     """Return the approvals that were given as files, each with its signed document."""
     if not run.approvals:
         return []
     from tfaudit.runs.voting import import_vote
 
-    return [import_vote(run.world.cwd / name, at=_now(run)) for name in run.approvals]
-
-
-def _agent(ready: Ready) -> str | None:
-    agent = ready.actor.agent
-    return None if agent is None else agent.name
-
-
-def _now(run: Run) -> int:
-    return ids.milliseconds(run.world.clock())
+    return [import_vote(run.world.cwd / name, at=ready.ledger.now()) for name in run.approvals]
 
 
 def _placed(run: Run, ledger: Ledger, intent: Receipt) -> tuple[Reader, int]:

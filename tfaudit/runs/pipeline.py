@@ -268,7 +268,7 @@ def _confirmed(stage: Stage, recorder: Recorder, verdict: Verdict | None) -> tup
 
 def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View, verdict: Verdict | None) -> int:
     """Record the intent, apply, record the outcome."""
-    from tfaudit.runs import deciding, gating, recovery, summary
+    from tfaudit.runs import deciding, gatechange, gating, recovery, summary
     from tfaudit.runs.applying import apply, not_started
     from tfaudit.runs.intents import write_intent, write_outcome
     from tfaudit.runs.liveness import Mark
@@ -288,7 +288,7 @@ def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View, verd
         is_stopped = lost is not None or problem is not None or showing.is_interrupted(stage)
         applied = not_started(stage, planned, intent) if is_stopped else apply(stage, planned, intent, view)
         run.world.step("outcome")
-        erasure = gating.erasure(run, verdict) if verdict is not None and not is_stopped else None
+        erasure = gatechange.erasure(run, verdict.approved) if verdict is not None and not is_stopped else None
         try:
             write_outcome(stage, recorder, planned, intent, applied, lost=lost, erasure=erasure)
         except TfauditError as error:
@@ -303,7 +303,7 @@ def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View, verd
         deciding.say_denied(run, lost.decision.reasons)
         return DeniedError.exit_code
     if erasure is not None:
-        gating.erase(run, erasure)
+        gatechange.erase(run, erasure)
     return applied.ended.code or (LedgerError.exit_code if recorder.spooled is not None else 0)
 
 
