@@ -62,6 +62,23 @@ check "sound" {
   }
 }
 """
+MOVED = (
+    MAIN.replace('"replaced"', '"renamed"')
+    + """
+moved {
+  from = terraform_data.replaced
+  to   = terraform_data.renamed
+}
+
+resource "terraform_data" "more" {
+  input = [filesha256("${ path.module }/files/a b.txt"), fileset("files/", "*"), file("./files/sub/../c.txt")]
+  provisioner "local-exec" {
+    command = "true ${terraform_data.web.id} || ./scripts/run.sh > third.plan"
+  }
+}
+"""
+)
+"""A resource that moves, one that is made; names in every spelling, one of a plan file among them."""
 CALLED = """
 variable "size" {}
 
@@ -148,7 +165,14 @@ def lived(tmp_path_factory: pytest.TempPathFactory, engine: support.Engine, prov
     gatekit.approve(project, people["alice"], "third.plan", "--break-glass", "--reason", "site is down")
     job.tfaudit("--break-glass", "apply", "third.plan")
     gatekit.approve(project, people["bob"], gatekit.last_run(project), "--review")
+    project.write(MOVED)
+    (project.folder / "files" / "sub").mkdir(parents=True)
+    for name in ("a b.txt", "c.txt", "sub/d.txt", "old.tfstate", "sub/.DS_Store"):
+        project.write(name, f"files/{name}")
+    (project.folder / "files" / "link").symlink_to("c.txt")
+    (project.folder / "files" / "nowhere").symlink_to("../scripts")
     job.tfaudit("plan", "-out=fourth.plan")
+    digests["fourth.plan"] = digest(project, "fourth.plan")
     assert gatekit.findings(project) == []
     return Lived(project=project, digests=digests)
 
@@ -238,9 +262,8 @@ def test_keys_are_erased_where_outcomes_say_so(lived: Lived) -> None:
     """An applied plan's key is gone, its file is what the outcome says; nothing else has changed."""
     ledger = opened(lived.project)
     erased = byformat.check_erased(ledger)
-    for file in lived.digests:
-        assert plan_of(ledger, lived.project.folder / file).id in erased
-    assert plan_of(ledger, lived.project.folder / "fourth.plan").id not in erased
+    is_gone = {file: plan_of(ledger, lived.project.folder / file).id in erased for file in lived.digests}
+    assert is_gone == {"first.plan": True, "second.plan": True, "third.plan": True, "fourth.plan": False}
 
 
 @pytest.mark.parametrize("what", ["envelope", "basis", "disclosure"])
