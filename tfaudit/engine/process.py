@@ -135,14 +135,21 @@ def run_lines(
     *,
     relay: Relay,
     on_line: Callable[[bytes], None],
+    on_pause: Callable[[], None] = lambda: None,
     on_stderr: Write | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Ended:
     """Run the engine without input, each line of its stdout (without newline) going to ``on_line``.
 
-    Its stderr goes to ``on_stderr`` in chunks, by default to ours.
+    ``on_pause`` is called when there is no further line for the moment, and at the end. Its stderr goes to
+    ``on_stderr`` in chunks, by default to ours.
     """
     lines = Lines(on_line)
+
+    def take(data: bytes) -> None:
+        lines.write(data)
+        on_pause()
+
     with ExitStack() as stack:
         stdout, stderr = _pipe(stack), _pipe(stack)
         null = _null(stack)
@@ -153,12 +160,13 @@ def run_lines(
             stdin=null,
             stdout=stdout.take(stack),
             stderr=stderr.take(stack),
-            sinks={stdout.ours: lines.write, stderr.ours: on_stderr or Output(2).write},
+            sinks={stdout.ours: take, stderr.ours: on_stderr or Output(2).write},
             pass_fds=[*pass_fds, *stdout.survivor(), *stderr.survivor()],
             opened=(stdout, stderr),
             lull=_LULL_MILLISECONDS,
         )
     lines.close()
+    on_pause()
     return ended
 
 

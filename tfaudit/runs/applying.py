@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -105,10 +107,7 @@ def _run(stage: Stage, planned: Planned, tracker: OutcomeTracker, view: View) ->
             return _as_it_is(stage, call(json=False, json_into=side.path), side, view)
     if not brand.has_stream(run.engine):
         return _as_it_is(stage, call(json=False), None, view)
-    renderer = Renderer(_options(stage, planned, view))
-    ended = _in_lines(stage, call(json=True), _rendered(stage, tracker, renderer))
-    _put(stage, renderer.close())
-    return ended
+    return _rendered(stage, call(json=True), tracker, Renderer(_options(stage, planned, view)))
 
 
 def _as_it_is(stage: Stage, call: Call, side: process.SideStream | None, view: View) -> Ended:
@@ -137,9 +136,16 @@ def _as_it_is(stage: Stage, call: Call, side: process.SideStream | None, view: V
     return ended
 
 
-def _in_lines(stage: Stage, call: Call, on_line: Callable[[bytes], None]) -> Ended:
+def _in_lines(
+    stage: Stage, call: Call, on_line: Callable[[bytes], None], on_pause: Callable[[], None] = lambda: None
+) -> Ended:
     return process.run_lines(
-        stage.run.engine.command, call, relay=stage.relay, on_line=on_line, pass_fds=stage.scratch.fds
+        stage.run.engine.command,
+        call,
+        relay=stage.relay,
+        on_line=on_line,
+        on_pause=on_pause,
+        pass_fds=stage.scratch.fds,
     )
 
 
@@ -153,17 +159,23 @@ def _as_json(stage: Stage, tracker: OutcomeTracker, joined: JsonFilter | None) -
     return show
 
 
-def _rendered(stage: Stage, tracker: OutcomeTracker, renderer: Renderer) -> Callable[[bytes], None]:
+def _rendered(stage: Stage, call: Call, tracker: OutcomeTracker, renderer: Renderer) -> Ended:
+    """Run an apply in lines and show what the engine would; what comes at once is written at once."""
+    waiting: list[Piece] = []
+
     def show(line: bytes) -> None:
         tracker.feed(line)
-        _put(stage, renderer.feed(line))
+        waiting.extend(renderer.feed(line))
 
-    return show
+    def put() -> None:
+        for stream, pieces in groupby(waiting, key=attrgetter("stream")):
+            (stage.screen.out if stream == "stdout" else stage.screen.err).write(b"".join(one.data for one in pieces))
+        waiting.clear()
 
-
-def _put(stage: Stage, pieces: list[Piece]) -> None:
-    for piece in pieces:
-        (stage.screen.out if piece.stream == "stdout" else stage.screen.err).write(piece.data)
+    ended = _in_lines(stage, call, show, on_pause=put)
+    waiting.extend(renderer.close())
+    put()
+    return ended
 
 
 def _options(stage: Stage, planned: Planned, view: View) -> Options:
