@@ -83,7 +83,8 @@ def _decide_on_votes(case: _Case, asked: tuple[quorum.Requirement, ...], reasons
         for vote in votes
         if vote.kind == "approval"
     ]
-    counted = _each_once(one.vote for one in judged if not one.reasons)
+    sound = [one.vote for one in judged if not one.reasons]
+    counted = _each_once(sound)
     genuine = [one.vote for one in judged if all(reason.code in _GENUINE for reason in one.reasons)]
     if case.required and not rules.approvers:
         message = "no approvers file is configured, or it names nobody, so nobody can approve; set [gate] approvers"
@@ -94,7 +95,8 @@ def _decide_on_votes(case: _Case, asked: tuple[quorum.Requirement, ...], reasons
     reasons += rejecting.unreadable(case.view.undisclosed)
     reasons += rejecting.standing(votes, genuine, request, rules, electorate, case.now)
     reasons += frozen(rules.freezes, case.now)
-    missing = tuple(quorum.missing(asked, counted, electorate))
+    # Of all of them: two copies of a word, signed by two keys, may be told apart by who holds the keys.
+    missing = tuple(quorum.missing(asked, sound, electorate))
     if missing:
         reasons += _refused(judged, counted)
         reasons += missing

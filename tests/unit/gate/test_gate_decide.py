@@ -161,6 +161,15 @@ def test_a_replayed_document_is_the_same_vote() -> None:
     assert "already-used" in codes(decided(*twice, used=(vote(),)))
 
 
+def test_a_copy_by_a_shared_key_makes_no_vote_worth_less() -> None:
+    """The same document signed again, by a key that two people hold, does not take the first signature's place."""
+    keys = (approver(ALICE), approver(ALICE, "SHA256:shared"), approver(BOB, "SHA256:shared"), approver(BOB))
+    rules = ruled(approvals=2, approvers=keys)
+    copy = vote(key="SHA256:shared")
+    assert codes(decided(vote(), vote(BOB), rules=rules)) == set()
+    assert codes(decided(copy, vote(), vote(BOB), rules=rules)) == set()
+
+
 def test_a_forged_approval_is_refused() -> None:
     """Of a vote whose signature does not verify, nothing else is said."""
     assert codes(decided(vote(signed=False, subject=about(stack="x")))) == {"bad-signature", "no-approval"}
