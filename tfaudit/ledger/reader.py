@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from tfaudit.ledger.store import Store, Working
 
 _AT_ONCE: Final = 64
+_READ_AHEAD: Final = 1 << 20
+"""Bytes of a disclosure file that are read ahead; a longer one is read when its turn comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,17 +137,19 @@ class Reader:
                     raise VerificationError(f"record {line.record_id} is altered or gone", hint="run `tfaudit verify`")
                 yield record.parse(first)
 
-    def values(self, records: Sequence[Record], pointer: str) -> Iterator[bytes | None]:
+    def values(self, records: Sequence[Record], pointer: str, *, limit: int | None = None) -> Iterator[bytes | None]:
         """Yield for each record the JSON text that its predicate commits to at ``pointer``; None where it is erased.
 
         None as well where nothing was ever committed to there, and where what is disclosed does not open the digest.
-        Raises :class:`LedgerError` when the working store failed.
+        At most ``limit`` bytes of each file are read: what lies beyond counts as erased. Raises :class:`LedgerError`
+        when the working store failed.
         """
         for at in range(0, len(records), _AT_ONCE):
             some = records[at : at + _AT_ONCE]
-            fetch(self._working, [ids.disclosure_key(one.record_id) for one in some], limit=MAX_DISCLOSURE)
+            keys = [ids.disclosure_key(one.record_id) for one in some]
+            fetch(self._working, keys, limit=_READ_AHEAD if limit is None else limit)
             for one in some:
-                yield disclosed.value(self._working, one, pointer)
+                yield disclosed.value(self._working, one, pointer, limit=limit)
 
     def opened(self, record_id: str, pointer: str, digest: str) -> bytes | None:
         """Return the JSON text at ``pointer`` of a record's statement if it is the one that ``digest`` commits to.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STAGED: Final = 1024
 """Records waiting for a commit that are looked at, of each writer."""
+MAX_VOTE: Final = 256 << 10
+"""Bytes of a vote's disclosures that are read: an envelope has at most 64 KiB, and who voted stands beside it."""
 VOTE: Final = "/vote"
 """Where a vote's record commits to the signed document."""
 
@@ -120,7 +122,7 @@ def _votes(
     The store took a vote when a commit adopted it; one that is still waiting it has now.
     """
     places = [(now, None)] * len(records) if entries is None else [(one.time, one.position) for one in entries]
-    for record, text, (at, position) in zip(records, reader.values(records, VOTE), places, strict=True):
+    for record, text, (at, position) in zip(records, reader.values(records, VOTE, limit=MAX_VOTE), places, strict=True):
         if text is None:
             yield None, record
             continue

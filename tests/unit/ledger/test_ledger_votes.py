@@ -223,6 +223,19 @@ def test_a_document_that_was_exchanged_is_not_believed(election: Election) -> No
     assert (who(view.votes), view.undisclosed) == ([("approval", ALICE.name)], (other.record_id,))
 
 
+def test_disclosures_without_end_are_not_read(election: Election) -> None:
+    """Whoever can write there can't have every gate read gigabytes: an approval so hidden does not count."""
+    subject = election.plan()
+    receipt = election.vote(ALICE, subject)
+    key = ids.disclosure_key(receipt.record_id)
+    whole = read(election.place.working, key, limit=1 << 20) or b""
+    lines = b'{"line":1,"values":[]}\n' * 20_000
+    election.place.working.replace(key, lines + whole)
+    assert election.view().votes == ()
+    election.place.working.replace(key, b'{"line":1,"values":[]}\n' + whole)
+    assert len(election.view().votes) == 1
+
+
 def test_a_forged_word_is_marked(election: Election) -> None:
     """A signature by another key than the one it names is not verified."""
     subject = election.plan()

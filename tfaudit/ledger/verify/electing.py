@@ -81,7 +81,7 @@ class Votes:
                 refers=voted.refers,
                 state=voted.state,
             )
-            text = next(iter(self._reader.values([self._reader.record(line)], votes.VOTE)))
+            text = next(iter(self._reader.values([self._reader.record(line)], votes.VOTE, limit=votes.MAX_VOTE)))
             vote = None
             if text is not None:
                 vote = vote_of(text, at=voted.time, position=voted.position, record=voted.record_id)
