@@ -26,8 +26,9 @@ OWN: Final = b'{"line":0,'
 def value(working: Store, record: Record, pointer: str, *, limit: int | None = None) -> bytes | None:
     """Return the JSON text that the record's predicate commits to at ``pointer``.
 
-    At most ``limit`` bytes of the file are read. None where nothing is committed to there, where it was erased, and where what the store holds does not open the
-    digest. Raises :class:`tfaudit.errors.LedgerError` when the store failed.
+    At most ``limit`` bytes of the file are read. None where nothing is committed to there, where it was erased, and
+    where what the store holds does not open the digest. Raises :class:`tfaudit.errors.LedgerError` when the store
+    failed.
     """
     digest = committed(record.predicate, pointer)
     if digest is None:
