@@ -85,7 +85,8 @@ def _facts(records: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     yield "outcome", _outcome(records)
     yield "when", f"{first['time'].replace('T', ' ')}{_took(last['statement'])}"
     yield "who", _actor(first["actor"])
-    yield "stack", f"{first['stack'] or ''}  workspace {first['workspace']}" if first["stack"] else ""
+    workspace = f"  workspace {first['workspace']}" if first["workspace"] else ""
+    yield "stack", f"{first['stack']}{workspace}" if first["stack"] else ""
     yield "reason", _text(first["reason"], statement.get("reason"))
     yield "ticket", _text(first["ticket"], statement.get("ticket"))
     yield "decision", _decision(records)
