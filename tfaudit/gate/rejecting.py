@@ -69,8 +69,8 @@ def _about(vote: Vote, request: Request, electorate: Electorate) -> bool:
 def _lifts(word: Vote, rejection: Vote, electorate: Electorate) -> bool:
     """Tell whether the approval is a later word of the same person, by their own clock and by the log's order.
 
-    Their own clock too: else an approval that they gave before could be carried in once more after the rejection. Of two
-    that the log does not hold yet, their clock alone can tell.
+    Their own clock too: else an approval that they gave before could be carried in once more after the rejection. Of
+    two that the log does not hold yet, their clock alone can tell.
     """
     staged = word.position is None and rejection.position is None
     return (
