@@ -178,7 +178,7 @@ class Place:
                 "command": {"name": "plan", "options": ["-out"]},
                 "engine": {"brand": "terraform", "version": "1.11.4"},
                 "tfaudit": {"version": "0"},
-                "actor": _disclose(draft, "/actor", {"principal": "github:dora", "level": "verified", "evidence": []}),
+                "actor": _disclose(draft, "/actor", {"principal": "github:dora", "level": "claimed", "evidence": []}),
                 "reason": _disclose(draft, "/reason", "the disk is full\x1b[2J"),
                 "ticket": _disclose(draft, "/ticket", "OPS-7"),
                 "source": {"commit": SUBJECT.commit, "path": "net", "repository": "github.com/acme/infra"},

@@ -78,7 +78,7 @@ def test_the_text_tells_who_asks_why_and_what_is_lost_first(place):
     text = found.text
     order = [
         "Approve this plan?",
-        "github:dora (verified)",
+        "github:dora (claimed)",
         "the disk is full\\x1b[2J",
         "OPS-7 (claimed)",
         f"{SUBJECT.commit} github.com/acme/infra net",
