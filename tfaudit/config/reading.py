@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from tfaudit.errors import ConfigError
+from tfaudit.regular import open_regular
 
 FILE_NAME: Final = "tfaudit.toml"
 MAX_FILE_BYTES: Final = 1_000_000
@@ -76,7 +77,7 @@ def read(file: Path) -> dict[str, object]:
     import tomllib
 
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror}") from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tfaudit.engine.brand import TERRAFORM
-from tfaudit.engine.regular import open_regular
+from tfaudit.regular import open_regular
 
 _MAX_FILE: Final = 1 << 20
 _LEXEME: Final = re.compile(

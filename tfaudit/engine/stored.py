@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from tfaudit.engine.regular import read_regular
 from tfaudit.errors import InputError
+from tfaudit.regular import read_regular
 
 _MAX_STATE: Final = 1024 * 1024 * 1024
 

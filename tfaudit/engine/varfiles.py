@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from tfaudit.engine.invocation import Invocation
-from tfaudit.engine.regular import open_regular
+from tfaudit.regular import open_regular
 
 _MAX_FILE: Final = 16 << 20
 _ASSIGNMENT: Final = re.compile(rb'^[ \t]*"?([\w-]+)"?[ \t]*=', re.MULTILINE)

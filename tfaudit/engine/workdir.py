@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from tfaudit.engine.argv import Invocation
-from tfaudit.engine.regular import read_regular
 from tfaudit.errors import InputError
+from tfaudit.regular import read_regular
 
 if TYPE_CHECKING:
     from tfaudit.engine.stored import Backend

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from tfaudit.errors import ConfigError, InputError
 from tfaudit.gate import words
 from tfaudit.gate.model import ApproverKey
+from tfaudit.regular import open_regular
 from tfaudit.signing import sshkeys
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class _Options:
 def read(path: Path) -> tuple[ApproverKey, ...]:
     """Return the keys of an approvers file; :class:`ConfigError` as :func:`parse`, and where it can't be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(MAX_FILE + 1)
     except OSError as error:
         raise ConfigError(

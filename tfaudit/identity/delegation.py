@@ -18,6 +18,7 @@ from tfaudit import canonical
 from tfaudit.errors import InputError, VerificationError
 from tfaudit.identity import names
 from tfaudit.identity.people import People
+from tfaudit.regular import open_regular
 
 FORMAT: Final = "tfaudit-delegation/v1"
 PAYLOAD_TYPE: Final = "application/vnd.tfaudit.delegation.v1+json"
@@ -174,7 +175,7 @@ def _refuse(reason: str) -> NoReturn:
 
 def _bytes(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path} can't be read: {error.strerror}") from error

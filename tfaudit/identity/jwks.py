@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from tfaudit.errors import ConfigError, InputError, UnavailableError
 from tfaudit.identity.fetching import checked, fetch
+from tfaudit.regular import open_regular
 
 MAX_BYTES: Final = 128 * 1024
 """Of a key set, and of an issuer's description of itself."""
@@ -112,7 +113,7 @@ def members(keys: bytes) -> list[Mapping[str, Any]]:
 
 def _file(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             found = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"[identity] jwks {path} can't be read: {error.strerror}") from error

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 
 from tfaudit.errors import UnavailableError
 from tfaudit.identity.fetching import fetch
+from tfaudit.regular import open_regular
 
 MAX_ANSWER: Final = 64 * 1024
 _COMMAND_SECONDS: Final = 15
@@ -151,7 +152,7 @@ _SOURCES: Final[Sequence[Callable[[Mapping[str, str], str], Obtained | None]]] =
 
 def _file(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(MAX_ANSWER).decode("ascii", "replace").strip()
     except OSError as error:
         raise UnavailableError(f"the token in {path} can't be read: {error.strerror}") from error

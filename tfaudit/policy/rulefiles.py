@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from tfaudit import canonical
-from tfaudit.engine.regular import NotAFileError, open_regular
 from tfaudit.errors import ConfigError
+from tfaudit.regular import NotAFileError, open_regular
 
 MAX_BYTES: Final = 1 << 20
 """Of one file."""

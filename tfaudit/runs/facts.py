@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, Literal
 from tfaudit import __version__, canonical
 from tfaudit.engine.argv import Invocation
 from tfaudit.engine.brand import Engine
-from tfaudit.engine.regular import open_regular
 from tfaudit.identity.git import Repository
+from tfaudit.regular import open_regular
 
 if TYPE_CHECKING:
     from tfaudit.engine.process import Ended

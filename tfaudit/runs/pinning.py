@@ -11,6 +11,7 @@ from tfaudit.errors import ConfigError, LedgerError, TfauditError
 from tfaudit.gate import bundle as bundles
 from tfaudit.gate import bundlechange, loosening
 from tfaudit.gate.bundle import Bundle
+from tfaudit.regular import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,7 +151,7 @@ def _record_keys(bundle: Bundle) -> tuple[PublicKey, ...]:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(MAX_APPROVERS_FILE + 1)
     except OSError as error:
         raise ConfigError(f"the approvers file {path} can't be read: {error.strerror}") from error

@@ -14,7 +14,6 @@ from tfaudit.engine import process, variables
 from tfaudit.engine.argv import show_call
 from tfaudit.engine.human import import_label
 from tfaudit.engine.process import Ended
-from tfaudit.engine.regular import NotAFileError, open_regular
 from tfaudit.engine.scratch import Scratch
 from tfaudit.engine.stored import Backend
 from tfaudit.engine.variables import Variables
@@ -24,6 +23,7 @@ from tfaudit.plan.parse import MAX_SIZE, Plan, read_plan
 from tfaudit.plan.planfile import PlanFile, read_plan_file
 from tfaudit.plan.redact import Redactor
 from tfaudit.plan.secrets import KnownSecrets
+from tfaudit.regular import NotAFileError, open_regular
 from tfaudit.runs.facts import Capture, StateId
 from tfaudit.runs.run import Run
 from tfaudit.runs.stage import Stage

@@ -13,6 +13,7 @@ import msgspec
 from tfaudit.errors import InputError, VerificationError
 from tfaudit.gate import basis
 from tfaudit.ledger import disclosed
+from tfaudit.regular import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +89,7 @@ def _of_file(view: View, path: Path) -> Row:
     """Return the record of the run that planned this very file, else the newest plan record of it."""
     found = hashlib.sha256()
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while chunk := file.read(_CHUNK):
                 found.update(chunk)
     except OSError as error:

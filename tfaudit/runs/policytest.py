@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from tfaudit.canonical import readable
 from tfaudit.config.gating import PolicySettings
 from tfaudit.engine import find
-from tfaudit.engine.regular import NotAFileError, open_regular
 from tfaudit.engine.scratch import Scratch
 from tfaudit.errors import ConfigError, InputError, UnavailableError
 from tfaudit.plan.names import NameRules
@@ -19,6 +18,7 @@ from tfaudit.plan.redact import Redactor
 from tfaudit.plan.secrets import KnownSecrets
 from tfaudit.policy import evaluate
 from tfaudit.policy.model import Evaluation
+from tfaudit.regular import NotAFileError, open_regular
 
 if TYPE_CHECKING:
     from tfaudit.config import Config

@@ -18,9 +18,9 @@ from typing import BinaryIO, Final
 
 from tfaudit.engine.argv import Role
 from tfaudit.engine.invocation import Invocation
-from tfaudit.engine.regular import NotAFileError, open_regular
 from tfaudit.engine.scratch import Scratch
 from tfaudit.errors import ConfigError, InputError, UsageError
+from tfaudit.regular import NotAFileError, open_regular
 
 TO: Final = "TFAUDIT_SEAL_TO"
 KEY: Final = "TFAUDIT_SEAL_KEY"
