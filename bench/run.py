@@ -14,7 +14,17 @@ from pathlib import Path
 
 from harness import Row, machine, table
 
-GROUPS = ("wrapping", "appending", "s3_append", "planning", "verifying", "verify_speed", "read_speed", "gating")
+GROUPS = (
+    "wrapping",
+    "appending",
+    "s3_append",
+    "planning",
+    "verifying",
+    "s3_verify",
+    "verify_speed",
+    "read_speed",
+    "gating",
+)
 """Modules here with a function ``rows() -> Iterator[Row]``."""
 MARKS = re.compile(r"(<!-- bench -->\n).*?(<!-- /bench -->)", re.DOTALL)
 

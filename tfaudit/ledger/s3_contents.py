@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SMALL: Final = 256 << 10
 """Objects, or beginnings of objects, up to this size are kept,"""
-_KEPT: Final = 16 << 20
+_KEPT: Final = 8 << 20
 """so many bytes in all."""
 _LOCKS: Final = 20_000
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tfaudit.ledger.s3 import Bucket
 
-_CHUNK: Final = 1 << 20
+_CHUNK: Final = 1 << 18
 TRIES: Final = 4
 
 
