@@ -51,7 +51,8 @@ def test_an_apply_that_nobody_approved_is_denied_and_recorded(gated: support.Pro
     assert gatekit.deployed(gated) is None
     last = gatekit.records(gated)[-1]
     assert last["kind"] == "plan"
-    assert f"tfaudit approve {last['run_id']}" in done.stderr
+    # Made again, a first plan would be another file: to approve this run would be of no use.
+    assert "tfaudit plan -out=FILE, tfaudit approve FILE, tfaudit apply FILE" in done.stderr
     assert gatekit.findings(gated) == []
 
 
@@ -72,7 +73,8 @@ def test_an_approved_plan_file_is_applied(gated: support.Project, alice: gatekit
 def test_an_approved_run_may_be_planned_again(deployed: support.Project, bob: gatekit.Person) -> None:
     """The denied run is approved by its id; the next apply plans the same change anew and goes on."""
     _change(deployed, "large")
-    deployed.tfaudit("apply", "-auto-approve", code=77)
+    denied = deployed.tfaudit("apply", "-auto-approve", code=77)
+    assert f"tfaudit approve {gatekit.last_run(deployed)}" in denied.stderr
     gatekit.approve(deployed, bob, gatekit.last_run(deployed))
     deployed.tfaudit("apply", "-auto-approve")
     assert gatekit.deployed(deployed) == "large"

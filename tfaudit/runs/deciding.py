@@ -12,7 +12,7 @@ from tfaudit.runs.gatechange import KEY_POINTER, change_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tfaudit.gate.model import Decision, Reason
+    from tfaudit.gate.model import Decision
     from tfaudit.ledger.draft import Draft
     from tfaudit.policy.model import Evaluation
     from tfaudit.runs.gating import Verdict
@@ -94,12 +94,19 @@ def say_findings(run: Run, evaluations: Sequence[Evaluation]) -> None:
         run.world.say(f"and {len(warnings) - MAX_WARNINGS} warnings more: tfaudit inspect {run.run_id}")
 
 
-def say_denied(run: Run, reasons: Sequence[Reason]) -> None:
+def say_denied(run: Run, verdict: Verdict) -> None:
     """Say each reason for which the run is denied, and how to go on."""
+    reasons = verdict.decision.reasons
     for reason in reasons:
         run.world.say(f"denied ({reason.code}): {reason.message}")
-    if all(reason.code in _APPROVABLE for reason in reasons):
-        run.world.say(f"to approve this very change: tfaudit approve {run.run_id}; then run this command again")
+    if not all(reason.code in _APPROVABLE for reason in reasons):
+        return
+    if run.invocation.plan_file is None and (verdict.request.first or verdict.gate.rules.bind == "planfile"):
+        # Run again, the command would make another plan file, and be denied for ever.
+        how = "-destroy -out" if run.invocation.command == "destroy" else "-out"
+        run.world.say(f"only a plan file counts here: tfaudit plan {how}=FILE, tfaudit approve FILE, tfaudit apply FILE")
+        return
+    run.world.say(f"to approve this very change: tfaudit approve {run.run_id}; then run this command again")
 
 
 def said(decision: Decision | None) -> str:

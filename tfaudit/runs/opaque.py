@@ -143,7 +143,7 @@ def _deny(run: Run, recorder: Recorder, verdict: Verdict) -> int:
     }
     recorder.write("plan", own, committed=_decided(verdict))
     summary.tell(run, recorder, run.invocation.command, "denied", gate=deciding.said(verdict.decision))
-    deciding.say_denied(run, verdict.decision.reasons)
+    deciding.say_denied(run, verdict)
     return DeniedError.exit_code
 
 

@@ -242,7 +242,7 @@ def _deny(stage: Stage, recorder: Recorder, planned: Planned, verdict: Verdict, 
     from tfaudit.runs import deciding
 
     _end_before(stage, recorder, planned, "denied", _NOT_STARTED, started, verdict)
-    deciding.say_denied(stage.run, verdict.decision.reasons)
+    deciding.say_denied(stage.run, verdict)
     return DeniedError.exit_code
 
 
@@ -300,7 +300,7 @@ def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View, verd
     if problem is not None:
         raise problem
     if lost is not None:
-        deciding.say_denied(run, lost.decision.reasons)
+        deciding.say_denied(run, lost)
         return DeniedError.exit_code
     if erasure is not None:
         gatechange.erase(run, erasure)
