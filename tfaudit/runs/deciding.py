@@ -104,7 +104,9 @@ def say_denied(run: Run, verdict: Verdict) -> None:
     if run.invocation.plan_file is None and (verdict.request.first or verdict.gate.rules.bind == "planfile"):
         # Run again, the command would make another plan file, and be denied for ever.
         how = "-destroy -out" if run.invocation.command == "destroy" else "-out"
-        run.world.say(f"only a plan file counts here: tfaudit plan {how}=FILE, tfaudit approve FILE, tfaudit apply FILE")
+        run.world.say(
+            f"only a plan file counts here: tfaudit plan {how}=FILE, tfaudit approve FILE, tfaudit apply FILE"
+        )
         return
     run.world.say(f"to approve this very change: tfaudit approve {run.run_id}; then run this command again")
 
