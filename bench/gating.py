@@ -1,4 +1,4 @@
-"""What does the gate cost between plan and apply: 50 rules in CEL on 1,000 changes, one in Rego, looking for approvals?
+"""What does the gate cost between plan and apply: whole runs, 50 rules in CEL on 1,000 changes, Rego, approvals?
 
 Warm is as a run has it: the rules were read, and the child that evaluates them started, while the engine planned. Cold
 starts everything when the plan is there, as ``policy test`` does.
@@ -6,6 +6,7 @@ starts everything when the plan is there, as ``policy test`` does.
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import tempfile
 import time
@@ -13,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gatelook
-from harness import Row, interleaved, spread
+from harness import TFAUDIT, Row, environment, interleaved, run, spread
 from plan_large import write_plan
+from wrapping import CONFIGURATION
 
 from tfaudit.config.gating import PolicySettings
 from tfaudit.plan.parse import Plan, read_plan
@@ -51,9 +53,43 @@ deny contains msg if {
 
 
 def rows() -> Iterator[Row]:
-    """Yield the rows on policy, and those on the look-up of approvals."""
+    """Yield the rows on whole runs under a gate, on policy alone, and on the look-up of approvals."""
+    engine = shutil.which("terraform") or shutil.which("tofu")
+    if engine is not None:
+        yield _whole(engine, count=3, times=15)
+        yield _whole(engine, count=CHANGES, times=7)
     yield from _policy()
     yield from gatelook.rows()
+
+
+def _whole(engine: str, *, count: int, times: int) -> Row:
+    """Compare `tfaudit plan` under a gate with one that is only recorded: identity, 50 rules, ledger and decision."""
+    with tempfile.TemporaryDirectory() as name:
+        folders = [Path(name) / "recorded", Path(name) / "gated"]
+        env = environment(Path(name) / "home", TFAUDIT_ENGINE=engine, TF_VAR_turn="1")
+        for folder in folders:
+            folder.mkdir()
+            (folder / "main.tf").write_text(CONFIGURATION.format(count=count))
+            run([engine, "init"], cwd=folder, env=env)
+            run([TFAUDIT, "setup", "--yes"], cwd=folder, env=env)
+        (folders[1] / "rules.toml").write_text("".join(_rules()))
+        (folders[1] / "approvers").write_text("")
+        with (folders[1] / "tfaudit.toml").open("a") as file:
+            file.write('\n[gate]\napprovals = 1\napprovers = "approvers"\n[policy]\ncel = "rules.toml"\n')
+
+        def planned(folder: Path) -> float:
+            return run([TFAUDIT, "plan"], cwd=folder, env=env).seconds
+
+        recorded, gated = interleaved(times, lambda _: planned(folders[0]), lambda _: planned(folders[1]))
+    more = statistics.median(gated) - statistics.median(recorded)
+    return Row(
+        what=f"`tfaudit plan` of {count:,} changes under a gate with {RULES} rules",
+        measured=spread(gated),
+        compared=f"recorded only: {spread(recorded)}",
+        ratio=f"{more * 1000:+.0f} ms",
+        target=f"+{1000 * TARGET:.0f} ms",
+        met=more <= TARGET,
+    )
 
 
 def _policy() -> Iterator[Row]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness import TFAUDIT, Row, environment, interleaved, milliseconds, run, spread
 
-_CONFIGURATION = """
+CONFIGURATION = """
 variable "turn" {{
   type = number
 }}
@@ -20,6 +20,7 @@ resource "terraform_data" "item" {{
   input = {{ name = "item-${{count.index}}", turn = var.turn, size = 20, zone = "a" }}
 }}
 """
+"""Resources that no provider has to be asked for."""
 
 
 def rows() -> Iterator[Row]:
@@ -57,7 +58,7 @@ def apply(engine: str, *, count: int, times: int, first: bool = False) -> Row:
         env = environment(Path(name) / "home", TFAUDIT_ENGINE=engine)
         for folder in folders:
             folder.mkdir()
-            (folder / "main.tf").write_text(_CONFIGURATION.format(count=count))
+            (folder / "main.tf").write_text(CONFIGURATION.format(count=count))
             run([engine, "init"], cwd=folder, env=env)
         run([TFAUDIT, "setup", "--yes"], cwd=folders[1], env=env)
 
