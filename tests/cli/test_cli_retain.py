@@ -84,3 +84,10 @@ def test_what_can_not_be_is_told_in_one_line(run_id, retain, arguments, code, me
     assert (found, out) == (code, "")
     assert message in err
     assert err.count("\n") == 1
+
+
+def test_where_no_outcome_states_an_erasure_nothing_is_erased(run_id, retain):
+    """Erasing carries out what outcomes say, and no more."""
+    assert retain("erase") == (0, "0 change keys erased\n", "")
+    code, out, _ = retain("erase", "--since", "2019-01-01", "--json")
+    assert (code, json.loads(out)) == (0, {"objects": 0})

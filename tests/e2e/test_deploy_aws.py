@@ -424,7 +424,7 @@ def test_a_keeper_may_hold_release_and_extend(followed, policies):
 
 
 @pytest.fixture
-def gated(applied, aws_endpoint, tmp_path, engine):
+def gated(applied, aws_endpoint, tmp_path, engine, request):
     """A job's project under a pinned gate, and its approver; the ledger is in buckets that are like the module's.
 
     Its keys are files: the emulator can't sign what is as long as a pinned configuration.
@@ -433,7 +433,8 @@ def gated(applied, aws_endpoint, tmp_path, engine):
     environment = support.environment_for(tmp_path / "home", engine, AWS_ENDPOINT_URL=aws_endpoint, **CREDENTIALS)
     (tmp_path / "job").mkdir()
     job = support.Project(folder=tmp_path / "job", engine=engine, environment=environment)
-    stores = ("--ledger", "s3://approving-evidence/ledger", "--working", "s3://approving-working/ledger")
+    name = f"approving{abs(hash(request.node.name)) % 10**12}"
+    stores = ("--ledger", f"s3://{name}-evidence/ledger", "--working", f"s3://{name}-working/ledger")
     job.tfaudit("setup", "--yes", *stores, "--create-bucket", "--retention", "soc2", "--region", "eu-west-1")
     gatekit.write_gate(job, alice)
     job.tfaudit("config", "push", "--yes")
@@ -449,13 +450,8 @@ def test_an_approver_needs_their_role_and_their_own_key(applied, policies, gated
     job.tfaudit("plan", "-out=change.plan")
     run = gatekit.last_run(job)
 
-    def forbidden(request):
-        there = request._replace(url=request.url.replace("/approving-", "/acme-tfaudit-"))
-        requests.append(there)
-        return refused(policies, "approver", APPROVER, [there]) != set()
-
     requests = []
-    with awsproxy.proxy(aws_endpoint, forbidden) as (address, _):
+    with awsproxy.proxy(aws_endpoint, forbidding(policies, "approver", APPROVER, requests)) as (address, _):
         (tmp_path / "desk").mkdir()
         environment = {**job.environment, "AWS_ENDPOINT_URL": address, "HOME": str(tmp_path / "desk")}
         desk = replace(job, folder=tmp_path / "desk", environment=environment)
@@ -480,6 +476,36 @@ def test_an_approver_needs_their_role_and_their_own_key(applied, policies, gated
     assert gatekit.findings(job) == []
 
 
+def test_a_keeper_erases_what_a_job_may_not(policies, gated, aws_endpoint):
+    """A job's role overwrites no disclosure: its outcome states that the plan's key goes, and a keeper erases it."""
+    job, alice = gated
+    job.tfaudit("plan", "-out=change.plan")
+    gatekit.approve(job, alice, "change.plan")
+    with awsproxy.proxy(aws_endpoint, forbidding(policies, "writer/ci-github", GITHUB, [])) as (address, _):
+        held = replace(job, environment={**job.environment, "AWS_ENDPOINT_URL": address})
+        assert "tfaudit retain erase" in held.tfaudit("apply", "change.plan").stderr
+    with awsproxy.proxy(aws_endpoint, forbidding(policies, "writer/people", KEEPER, [])) as (address, _):
+        keeper = replace(job, environment={**job.environment, "AWS_ENDPOINT_URL": address})
+        assert json.loads(keeper.tfaudit("retain", "erase", "--json").stdout) == {"objects": 1}
+        assert json.loads(keeper.tfaudit("retain", "erase", "--json").stdout) == {"objects": 0}
+    assert gatekit.deployed(job) == "small"
+    assert gatekit.findings(job) == []
+
+
+def forbidding(policies, role, arn, requests):
+    """Return what tells whether a request to the approving buckets is forbidden to a role; it keeps what it judged."""
+
+    def forbidden(request):
+        if b"GetCallerIdentity" in request.body:
+            return False
+        there = request._replace(url=re.sub(r"^/approving\d+-", "/acme-tfaudit-", request.url))
+        requests.append(there)
+        return refused(policies, role, arn, [there]) != set()
+
+    return forbidden
+
+
+KEEPER = f"arn:aws:iam::{ACCOUNT}:role/tfaudit/acme-tfaudit-writer-people"
 SIGNERS = {"record": "record/ci-github", "log": "log"}
 APPROVER = f"arn:aws:iam::{ACCOUNT}:role/tfaudit/acme-tfaudit-approver"
 GITHUB = f"arn:aws:iam::{ACCOUNT}:role/tfaudit/acme-tfaudit-writer-ci-github"

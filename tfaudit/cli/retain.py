@@ -1,4 +1,4 @@
-"""``tfaudit retain``: how long evidence stays; each change leaves a record of its own."""
+"""``tfaudit retain``: how long evidence stays; each change leaves a record of its own, or was stated in one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group("retain")
 def command() -> None:
-    """Extend locks, hold a run's records, or let old events go."""
+    """Extend locks, hold runs, let old events go, erase change keys."""
 
 
 @command.command("extend")
@@ -83,6 +83,29 @@ def prune(options: Options, before: str, yes: bool, as_json: bool) -> int:
         done = retention.prune(config, world, view, before=moment)
     _tell(done, f"the events of {done.objects} records are gone", as_json)
     return looked.exit_code
+
+
+@command.command("erase")
+@click.option("--since", metavar="DATE", help="Only of records since then, as in 2026-01-01; without it of all.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+@click.pass_obj
+def erase(options: Options, since: str | None, as_json: bool) -> int:
+    """Erase the change keys that outcomes state to be erased, where the job's own role could not.
+
+    Of what was applied by an approval the key of the change digest goes. A second time there is nothing left to do.
+    """
+    from tfaudit.export import dates
+    from tfaudit.ledger.ids import milliseconds
+    from tfaudit.runs import erasures
+
+    world = this_world()
+    start = milliseconds(dates.start(since, now=world.clock())) if since is not None else 0
+    count = erasures.carry_out(this_config(options, world), since=start)
+    if as_json:
+        write_json({"objects": count})
+    else:
+        click.echo(f"{count} change keys erased")
+    return 0
 
 
 def _hold(options: Options, name: str, as_json: bool, *, release: bool) -> int:

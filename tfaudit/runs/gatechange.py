@@ -180,4 +180,5 @@ def erase(run: Run, erasure: Erasure) -> None:
     try:
         erasure.carry_out(working_of(run.config))
     except TfauditError as error:
-        run.world.say(f"the change key of the approved plan is not erased: {error}")
+        how = "tfaudit retain erase does it, by someone who may"
+        run.world.say(f"the change key of the approved plan is not erased yet ({error.message}); {how}")
