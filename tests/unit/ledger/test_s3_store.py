@@ -21,7 +21,7 @@ from tfaudit.ledger.log import Ledger, create_ledger
 from tfaudit.ledger.s3 import Bucket, Time, UnfitStoreError, place
 from tfaudit.ledger.s3_evidence import EvidenceBucket
 from tfaudit.ledger.s3_working import WorkingBucket
-from tfaudit.ledger.store import Entry, read
+from tfaudit.ledger.store import Entry, Listing, read
 from tfaudit.ledger.verify import verify
 
 QUIET = Faults()
@@ -470,3 +470,56 @@ def test_what_is_no_place_is_refused(text: str) -> None:
     """With the text in the message."""
     with pytest.raises(ConfigError, match="names no bucket"):
         place(text)
+
+
+# --- looking ahead ----------------------------------------------------------------------------------------------------
+
+RECORDS = Listing("records/", shallow=True)
+OWN = Listing("records/ci/", after="records/ci/2026/03/01/09/")
+
+
+def listed(world: World) -> int:
+    """Return how many listings were asked for so far."""
+    return world.requests.get("list_objects_v2", 0) + world.requests.get("list_object_versions", 0)
+
+
+def names(store: EvidenceBucket, one: Listing) -> list[str]:
+    """Return the keys of a listing."""
+    return [entry.key for entry in store.list(one.prefix, after=one.after, shallow=one.shallow)]
+
+
+def test_what_was_looked_at_is_not_asked_for_again(world: World) -> None:
+    """Slot and listings are asked for together, and whoever wants them next takes what came, once."""
+    store = evidence(world)
+    for key in (ids.commit_key(0), KEY):
+        store.create(key, b"x")
+    assert read(store, ids.commit_key(0), limit=1) == b"x"
+    before = listed(world)
+    store.look(1, [RECORDS, OWN])
+    assert listed(world) == before + 3
+    assert read(store, ids.commit_key(1), limit=1) is None
+    assert names(store, RECORDS) == ["records/ci/"]
+    assert names(store, OWN) == [KEY]
+    assert listed(world) == before + 3
+    assert names(store, OWN) == [KEY]
+    assert listed(world) == before + 4
+
+
+def test_a_look_lasts_until_something_is_created(world: World) -> None:
+    """What was seen before a create of one's own is asked for anew after it."""
+    store = evidence(world)
+    store.create(KEY, b"x")
+    store.look(None, [OWN])
+    later = KEY.replace("d22", "d23")
+    store.create(later, b"x")
+    assert names(store, OWN) == sorted((KEY, later))
+
+
+def test_another_listing_takes_no_page(world: World) -> None:
+    """Only the very listing that was looked at is answered by it."""
+    store = evidence(world)
+    store.create(KEY, b"x")
+    store.look(None, [OWN])
+    before = listed(world)
+    assert names(store, Listing("records/ci/", after="records/ci/2026/03/01/11/")) == []
+    assert listed(world) == before + 1
