@@ -97,6 +97,9 @@ def say_findings(run: Run, evaluations: Sequence[Evaluation]) -> None:
 def say_denied(run: Run, verdict: Verdict) -> None:
     """Say each reason for which the run is denied, and how to go on."""
     reasons = verdict.decision.reasons
+    if verdict.change is None:
+        # Nobody can look into the command: that it is like no plan that was approved follows from that.
+        reasons = tuple(reason for reason in reasons if reason.code == "unbound-input") or reasons
     for reason in reasons:
         run.world.say(f"denied ({reason.code}): {reason.message}")
     if not all(reason.code in _APPROVABLE for reason in reasons):
