@@ -129,27 +129,27 @@ class Disclosures:
         # All digests of a line begin with the same bytes: these are hashed once.
         begun = sha256(b"".join((self._tag, len(address).to_bytes(4, "big"), address, deposed))).copy
         left = iter(found)
-        for attribute in attributes:
-            path = attribute.path
-            framed = frames.get(path) or self._frame(path)
-            digest = attribute.before
-            if digest is not None:
-                value = next(left, None)
-                if value is None or value.side != "before" or value.pointer != path or value.salt is None:
-                    return False
-                hashed = begun()
-                hashed.update(b"".join((framed[0], value.salt, value.text)))
-                if hashed.hexdigest() != digest:
-                    return False
-            digest = attribute.after
-            if digest is not None:
-                value = next(left, None)
-                if value is None or value.side != "after" or value.pointer != path or value.salt is None:
-                    return False
-                hashed = begun()
-                hashed.update(b"".join((framed[1], value.salt, value.text)))
-                if hashed.hexdigest() != digest:
-                    return False
+        try:
+            for attribute in attributes:
+                path = attribute.path
+                framed = frames.get(path) or self._frame(path)
+                digest = attribute.before
+                if digest is not None:
+                    value = next(left)
+                    hashed = begun()
+                    hashed.update(b"".join((framed[0], value.salt, value.text)))  # type: ignore[arg-type]
+                    if hashed.hexdigest() != digest or value.side != "before" or value.pointer != path:
+                        return False
+                digest = attribute.after
+                if digest is not None:
+                    value = next(left)
+                    hashed = begun()
+                    hashed.update(b"".join((framed[1], value.salt, value.text)))  # type: ignore[arg-type]
+                    if hashed.hexdigest() != digest or value.side != "after" or value.pointer != path:
+                        return False
+        except (StopIteration, TypeError):
+            # There are fewer values, or one of them has no salt: it was erased.
+            return False
         return next(left, None) is None
 
     def _frame(self, path: str) -> tuple[bytes, bytes]:
