@@ -343,7 +343,7 @@ def test_setups_own_keys_are_in_force_no_more(followed):
     """Only keys in KMS sign records and checkpoints; the root key is what is left of the files."""
     lines = followed.people.tfaudit("keys", "list").stdout.splitlines()[1:]
     assert [line.split()[:2] for line in lines] == [
-        ["root", "ecdsa-p256"],
+        ["root", "ed25519"],
         ["log", "ecdsa-p256"],
         ["record", "ecdsa-p256"],
         ["record", "ecdsa-p256"],
