@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from tfaudit.errors import TfauditError
 from tfaudit.identity import agents, environment, git, machine
@@ -80,7 +80,7 @@ def gather(
     deep: bool,
     token: bool = True,
     early: Gathered | None = None,
-    repository: Repository | None = None,
+    repository: Repository | Literal["unasked"] | None = "unasked",
     delegations: Checker | None = None,
 ) -> Gathered:
     """Return who acts in the working directory ``root``, with a problem in place of whatever can't be had.
@@ -88,7 +88,8 @@ def gather(
     ``origin``, ``run_id`` and ``change_digest`` are what a token is bound to; ``cache`` is a folder for issuers' keys.
     With ``deep`` the platform is asked for a token, AWS for the caller, git for the commit's signature, the SSH agent
     for its keys; without it, and with nothing configured about issuers, there is no network and no cost to speak of.
-    ``delegations`` checks what persons signed for agents; without it none counts.
+    ``delegations`` checks what persons signed for agents; without it none counts. ``repository`` is what git said, None
+    for no repository; git is asked where nobody has.
 
     Where the change is only known later, all but the token can be asked before: ``token`` False leaves it out, and
     ``early`` is what that gave, so that nothing is asked twice.
@@ -122,11 +123,11 @@ def _without_token(
     people: People,
     now: datetime,
     deep: bool,
-    repository: Repository | None,
+    repository: Repository | Literal["unasked"] | None,
     delegations: Checker | None,
 ) -> Gathered:
     problems: list[str] = []
-    if repository is None:
+    if repository == "unasked":
         repository = git.read(root, environ)
     delegated = _delegated(environ, people, delegations, now, problems)
     agent = agents.recognise(environ, settings.agents, delegated)
