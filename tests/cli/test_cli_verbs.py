@@ -46,3 +46,11 @@ def test_a_usage_error_is_64(argv, capsys):
     told = capsys.readouterr().err
     assert told.startswith("tfaudit: ")
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["TFAUDIT_SEAL", "TFAUDIT_SEALED", "TFAUDIT_BREAK_GLASS", "TFAUDIT_VERBOSE"])
+def test_a_misspelt_switch_is_one_error(monkeypatch, capfd, name):
+    """A plan that was to be sealed must not be written in clear because somebody wrote "yes": 78, by name."""
+    monkeypatch.setenv(name, "yes")
+    assert main.main(["plan"], shim=None) == 78
+    assert capfd.readouterr().err == f'tfaudit: {name} is "yes" (it is true or false)\n'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gatekit
 import pytest
 import support
 
@@ -39,3 +40,21 @@ def aws_endpoint(tmp_path_factory: pytest.TempPathFactory):
     """The address of an AWS emulator on loopback."""
     with support.moto_server(tmp_path_factory.mktemp("moto") / "server.log") as address:
         yield address
+
+
+@pytest.fixture
+def alice(tmp_path: Path) -> gatekit.Person:
+    """Somebody with a key of their own: an approver, where the test lists them."""
+    return gatekit.person(tmp_path / "keys", "alice")
+
+
+@pytest.fixture
+def bob(tmp_path: Path) -> gatekit.Person:
+    """Somebody else."""
+    return gatekit.person(tmp_path / "keys", "bob")
+
+
+@pytest.fixture
+def carol(tmp_path: Path) -> gatekit.Person:
+    """A third."""
+    return gatekit.person(tmp_path / "keys", "carol")

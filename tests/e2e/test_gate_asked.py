@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from pathlib import Path
 
 import gatekit
 import pytest
@@ -17,18 +16,6 @@ pytestmark = pytest.mark.engine
 
 PATIENCE = 60
 """Seconds that a gate which waits is given."""
-
-
-@pytest.fixture
-def alice(tmp_path: Path) -> gatekit.Person:
-    """An approver."""
-    return gatekit.person(tmp_path / "keys", "alice")
-
-
-@pytest.fixture
-def bob(tmp_path: Path) -> gatekit.Person:
-    """Another approver."""
-    return gatekit.person(tmp_path / "keys", "bob")
 
 
 @pytest.fixture

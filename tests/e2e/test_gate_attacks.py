@@ -37,18 +37,6 @@ resource "terraform_data" "hook" {
 
 
 @pytest.fixture
-def alice(tmp_path: Path) -> gatekit.Person:
-    """An approver."""
-    return gatekit.person(tmp_path / "keys", "alice")
-
-
-@pytest.fixture
-def bob(tmp_path: Path) -> gatekit.Person:
-    """Another approver."""
-    return gatekit.person(tmp_path / "keys", "bob")
-
-
-@pytest.fixture
 def gated(project: support.Project, alice: gatekit.Person, bob: gatekit.Person) -> support.Project:
     """A project with one apply behind it, the next of which is planned and approved by Alice."""
     ready = gatekit.set_up(project, alice, bob)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 
 import gatekit
 import pytest
@@ -26,18 +25,6 @@ name = "always"
 from = 2020-01-01T00:00:00Z
 to = 2120-01-01T00:00:00Z
 """
-
-
-@pytest.fixture
-def alice(tmp_path: Path) -> gatekit.Person:
-    """An approver."""
-    return gatekit.person(tmp_path / "keys", "alice")
-
-
-@pytest.fixture
-def carol(tmp_path: Path) -> gatekit.Person:
-    """Who is on call."""
-    return gatekit.person(tmp_path / "keys", "carol")
 
 
 def _pinned(

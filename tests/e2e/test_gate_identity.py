@@ -18,12 +18,6 @@ pytestmark = pytest.mark.engine
 
 
 @pytest.fixture
-def alice(tmp_path):
-    """The one who may approve."""
-    return gatekit.person(tmp_path / "keys", "alice")
-
-
-@pytest.fixture
 def issuer():
     """What gives the jobs' tokens: Dora's, whose id on GitHub is 583231."""
     with serve() as running:

@@ -18,18 +18,6 @@ pytestmark = pytest.mark.engine
 AWS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
-@pytest.fixture
-def alice(tmp_path: Path) -> gatekit.Person:
-    """An approver."""
-    return gatekit.person(tmp_path / "keys", "alice")
-
-
-@pytest.fixture
-def bob(tmp_path: Path) -> gatekit.Person:
-    """Another approver."""
-    return gatekit.person(tmp_path / "keys", "bob")
-
-
 @contextmanager
 def _sequencer(project: support.Project) -> Iterator[None]:
     """Commit what is staged, again and again, as a scheduled job with the log's key does."""

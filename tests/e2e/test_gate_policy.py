@@ -36,18 +36,6 @@ groups = ["dba"]
 """
 
 
-@pytest.fixture
-def alice(tmp_path: Path) -> gatekit.Person:
-    """An approver."""
-    return gatekit.person(tmp_path / "keys", "alice")
-
-
-@pytest.fixture
-def bob(tmp_path: Path) -> gatekit.Person:
-    """Another approver."""
-    return gatekit.person(tmp_path / "keys", "bob")
-
-
 def _with_rules(project: support.Project, rules: str) -> None:
     (project.folder / "rules.toml").write_text(rules)
     with (project.folder / "tfaudit.toml").open("a") as file:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime
-from pathlib import Path
 
 import gatekit
 import pytest
@@ -19,12 +18,6 @@ from tfaudit.runs import ledgers
 from tfaudit.runs.run import World, no_step
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture
-def alice(tmp_path: Path) -> gatekit.Person:
-    """An approver."""
-    return gatekit.person(tmp_path / "keys", "alice")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import gatekit
 import pytest
@@ -22,12 +21,6 @@ name = "no creation"
 when = 'change.action == "create"'
 severity = "deny"
 """
-
-
-@pytest.fixture
-def alice(tmp_path: Path) -> gatekit.Person:
-    """An approver."""
-    return gatekit.person(tmp_path / "keys", "alice")
 
 
 def push(project: support.Project) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.cli.output import say
-from tfaudit.errors import InternalError, LedgerError, TfauditError, UsageError
+from tfaudit.errors import ConfigError, InternalError, LedgerError, TfauditError, UsageError
 
 if TYPE_CHECKING:
     from tfaudit.engine.argv import Invocation
@@ -157,7 +157,15 @@ def _complete(options: Options, environ: os._Environ[str]) -> None:
         if named and not getattr(options, word):
             setattr(options, word, tuple(named.split(os.pathsep)))
     for word in _SWITCHES.values():
-        setattr(options, word, getattr(options, word) or environ.get(f"TFAUDIT_{word.upper()}") in ("1", "true"))
+        setattr(options, word, getattr(options, word) or _is_on(f"TFAUDIT_{word.upper()}", environ))
+
+
+def _is_on(name: str, environ: Mapping[str, str]) -> bool:
+    """Return whether a switch is on in the environment; one that is misspelt must not leave a plan in clear."""
+    text = environ.get(name, "").lower()
+    if text not in ("", "0", "false", "1", "true"):
+        raise ConfigError(f'{name} is "{text}"', hint="it is true or false")
+    return text in ("1", "true")
 
 
 def _run_engine_command(rest: list[str], options: Options, shim: str | None) -> int:

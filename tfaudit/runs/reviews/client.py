@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -116,13 +117,10 @@ class Client:
                 timeout=urllib3.Timeout(connect=min(5.0, left), read=min(10.0, left)),
                 preload_content=False,
             )
-            try:
+            with closing(response):
                 body = self._read(response, path)
-            except BaseException:
-                response.close()
-                raise
-            # Read to its end, so the connection can be used again.
-            response.release_conn()
+                # Read to its end, so the connection can be used again; until then closing ends it.
+                response.release_conn()
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             # A ValueError is about a header or an address: its text would show the token.
             raise Unanswered(f"{path}: no answer ({type(error).__name__})") from error
