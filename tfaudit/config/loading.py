@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypedDict, cast
 
 from tfaudit.config import reading
 from tfaudit.config.model import Config, OnLedgerFailure, S3Settings
@@ -15,12 +15,20 @@ from tfaudit.config.sources import Environment, FileSource, Source, Sources, ove
 from tfaudit.errors import ConfigError
 
 if TYPE_CHECKING:
+    from tfaudit.config.delivering import AlertSettings, DeliverySettings, SinkSettings
     from tfaudit.config.gating import GateSettings, IdentitySettings, PolicySettings
 
 __all__ = ["FILE_NAME", "MACHINE_FILE", "find_file", "load"]
 
 MACHINE_FILE: Final = Path("/etc/tfaudit/tfaudit.toml")
 """What holds for every repository on a machine; only its administrator can write there."""
+
+
+class _Delivering(TypedDict, total=False):
+    delivery_set: DeliverySettings
+    sinks: tuple[SinkSettings, ...]
+    alerts: tuple[AlertSettings, ...]
+
 
 _WRITER: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _GENESIS: Final = re.compile(r"sha256:[0-9a-f]{64}")
@@ -79,6 +87,7 @@ def load(
         policy=_policy(said),
         identity_set=_identity(said),
         identities=_identities(own, machine),
+        **_delivering(said, own, machine),
     )
 
 
@@ -177,6 +186,18 @@ def _identities(own: FileSource, machine: FileSource | None) -> Mapping[str, tup
     from tfaudit.config import tables
 
     return tables.identities(own, machine)
+
+
+def _delivering(said: Sources, own: FileSource, machine: FileSource | None) -> _Delivering:
+    if not any(said.speak_of(table) for table in ("delivery", "sink", "alert")):
+        return {}
+    from tfaudit.config import delivering
+
+    return {
+        "delivery_set": delivering.delivery(said),
+        "sinks": delivering.sinks(own, machine),
+        "alerts": delivering.alerts(own, machine),
+    }
 
 
 def _location(text: str, source: Source) -> str:

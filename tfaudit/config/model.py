@@ -1,7 +1,7 @@
 """What is everything that can be configured: one frozen :class:`Config`.
 
-The types of the gate, the policy and identities are in :mod:`tfaudit.config.gating`, which is only imported where
-something is configured there.
+The types of the gate, the policy and identities are in :mod:`tfaudit.config.gating`, those of sinks and alerts in
+:mod:`tfaudit.config.delivering`; each is only imported where something is configured there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
+    from tfaudit.config.delivering import AlertSettings, DeliverySettings, SinkSettings
     from tfaudit.config.gating import GateSettings, IdentitySettings, PolicySettings
     from tfaudit.config.retention import Retention
 
@@ -80,6 +81,19 @@ class Config:
     """The ``[identity]`` table; None where there is none. :attr:`identity` is what holds."""
     identities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """``[identities]``: a person's name to all names that are theirs, such as ``github:583231``."""
+    delivery_set: DeliverySettings | None = None
+    """The ``[delivery]`` table; None where there is none. :attr:`delivery` is what holds."""
+    sinks: tuple[SinkSettings, ...] = ()
+    """Where copies of the records go: the machine's own first."""
+    alerts: tuple[AlertSettings, ...] = ()
+    """Who is told of what."""
+
+    @property
+    def delivery(self) -> DeliverySettings:
+        """What is configured about delivery, the defaults where nothing is."""
+        from tfaudit.config.delivering import DeliverySettings
+
+        return self.delivery_set or DeliverySettings()
 
     @property
     def identity(self) -> IdentitySettings:

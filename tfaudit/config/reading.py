@@ -47,12 +47,13 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
         "memory_mb",
     ),
     "identity": ("issuers", "audience", "jwks", "agents"),
+    "delivery": ("budget",),
 }
 """The tables of known keys."""
 NAMES: Final = "identities"
 """The table whose keys are whatever its writer calls people."""
-# A table that a later version enforces must stop this one: what is written down but not kept is worse than nothing.
-_RESERVED: Final = ("delivery", "sink", "alert")
+LISTS: Final = ("sink", "alert")
+"""The lists of tables."""
 
 
 def find_file(start: Path) -> Path | None:
@@ -94,17 +95,15 @@ def read(file: Path) -> dict[str, object]:
 
 def _check_keys(table: Mapping[str, object], where: str) -> None:
     for key, value in table.items():
-        if key in _RESERVED:
-            raise ConfigError(
-                f"[{key}] in {where} is not kept by this version of tfaudit", hint="take it out, or use one that does"
-            )
+        if key in LISTS:
+            continue
         if key in TABLES or key == NAMES:
             if not isinstance(value, dict):
                 raise ConfigError(f"{key} in {where} is not a table", hint=f"write [{key}] on a line of its own")
             if key != NAMES:
                 check_members(value, TABLES[key], f"{key}.", where)
         elif key not in TOP:
-            raise unknown(key, (*TOP, *TABLES, NAMES), where)
+            raise unknown(key, (*TOP, *TABLES, NAMES, *LISTS), where)
 
 
 def check_members(table: Mapping[str, object], known: Iterable[str], prefix: str, where: str) -> None:
