@@ -43,6 +43,11 @@ class Recorder:
         self.spooled: LedgerError | None = None
 
     @property
+    def ready(self) -> Ready:
+        """What the run's records share."""
+        return self._ready
+
+    @property
     def redactor(self) -> Redactor:
         """What takes the secrets out of this run's records."""
         return self._redactor
