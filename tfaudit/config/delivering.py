@@ -26,6 +26,8 @@ DEFAULT_BUDGET: Final = timedelta(seconds=20)
 LONGEST_BUDGET: Final = timedelta(hours=1)
 MAX_WHEN: Final = 4_096
 """Characters of an alert's expression."""
+MAX_NUMBER: Final = 1 << 30
+"""The largest number that a sink's own key may have."""
 
 _AWS: Final[Mapping[str, type]] = {"region": str, "profile": str, "role": str, "endpoint_url": str}
 _HTTP: Final[Mapping[str, type]] = {"ca": str}
@@ -39,8 +41,8 @@ SCHEMES: Final[Mapping[str, Mapping[str, type]]] = {
     "elasticsearch": {**_HTTP, "stream": str},
     "webhook": {**_HTTP, "batch": bool},
     "otlp": _HTTP,
-    "syslog": {**_HTTP, "cert": str, "key": str},
-    "kafka": {**_HTTP, "topic": str},
+    "syslog": {**_HTTP, "cert": str, "key": str, "size": int},
+    "kafka": {**_HTTP, "cert": str, "key": str, "topic": str, "mechanism": str},
 }
 """The kinds of sinks, by the scheme of their URL, each with the keys that it alone has."""
 EVENTS: Final = (
@@ -200,6 +202,8 @@ def _options(table: Mapping[str, object], scheme: str, place: Place, source: Fil
             )
         if kinds[key] is bool:
             found[key] = place.flag(value, key)
+        elif kinds[key] is int:
+            found[key] = place.count(value, key, least=1, most=MAX_NUMBER)
         else:
             text = place.name(value, key)
             found[key] = str((source.base / text).absolute()) if key in _PATHS else text
