@@ -7,6 +7,7 @@ event lines by their root. Whether the log as a whole is sound is for ``verify``
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -233,15 +234,24 @@ class Reader:
         those that the record signs.
         """
         with self._open(line) as stream:
+            yield from self._events(stream, _first(stream, line), line)
+
+    @contextmanager
+    def whole(self, line: RecordLine) -> Iterator[tuple[Record, Iterator[tuple[int, bytes]]]]:
+        """Open a record once, for both :meth:`record` and :meth:`events`; errors as theirs."""
+        with self._open(line) as stream:
             found = _first(stream, line)
-            tree = merkle.Growing()
-            for event in _lines(stream, MAX_EVENT, f"record {line.record_id}"):
-                tree.add(event)
-                yield tree.size, event
-            if (tree.size, tree.root()) != (found.event_count, found.event_root):
-                if not tree.size and self.pruned(line):
-                    return
-                raise VerificationError(f"the events of record {line.record_id} are not those that it signs")
+            yield found, self._events(stream, found, line)
+
+    def _events(self, stream: BinaryIO, found: Record, line: RecordLine) -> Iterator[tuple[int, bytes]]:
+        tree = merkle.Growing()
+        for event in _lines(stream, MAX_EVENT, f"record {line.record_id}"):
+            tree.add(event)
+            yield tree.size, event
+        if (tree.size, tree.root()) != (found.event_count, found.event_root):
+            if not tree.size and self.pruned(line):
+                return
+            raise VerificationError(f"the events of record {line.record_id} are not those that it signs")
 
     def pruned(self, line: RecordLine) -> bool:
         """Tell whether a ``retention`` record lets events of such an age be gone; ``verify`` looks at the place too."""

@@ -1,0 +1,91 @@
+"""Which of several jobs delivers to a sink at this moment?
+
+A lease ends by itself: a job that was killed holds up the others for a minute at most, and nobody waits for one. Each
+taking has a number, created on condition that nobody has; so of two that find a lease ended, one takes it. What is
+behind a lost lease is only that a document is sent twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from tfaudit.errors import InputError
+from tfaudit.ledger import ids
+
+if TYPE_CHECKING:
+    from tfaudit.sinks.shelf import Shelf
+
+FOLDER: Final = "lease/"
+LENGTH: Final = 60_000
+"""Milliseconds; renewed when half of them are over."""
+_DIGITS: Final = 12
+
+
+class Lease:
+    """The right to deliver to one sink; :func:`take` is the way to it."""
+
+    def __init__(self, shelf: Shelf, number: int, now: Callable[[], int]) -> None:
+        self._shelf = shelf
+        self._number = number
+        self._now = now
+        self._until = now() + LENGTH
+
+    def keep(self) -> bool:
+        """Renew the lease where that is due; False where another job has taken it over.
+
+        Raises :class:`LedgerError` when the store failed.
+        """
+        now = self._now()
+        if now + LENGTH // 2 < self._until:
+            return True
+        if self._shelf.read(_name(self._number + 1)) is not None:
+            return False
+        self._shelf.put(_name(self._number), _until(now + LENGTH))
+        self._until = now + LENGTH
+        return True
+
+    def release(self) -> None:
+        """Let the next job deliver at once; raises :class:`LedgerError` when the store failed."""
+        self._shelf.put(_name(self._number), _until(self._now()))
+
+
+def take(shelf: Shelf, now: Callable[[], int]) -> Lease | int:
+    """Return the lease, or until when another job has it; ``now`` is the time in milliseconds since the epoch.
+
+    Raises :class:`LedgerError` when the store failed.
+    """
+    last, until, names = _last(shelf)
+    if until > now():
+        return until
+    if not shelf.create(_name(last + 1), _until(now() + LENGTH)):
+        return now() + LENGTH
+    # A crash here leaves numbers that nobody holds: the next one who takes the lease removes them.
+    for name in names:
+        shelf.remove(name)
+    return Lease(shelf, last + 1, now)
+
+
+def held(shelf: Shelf) -> int:
+    """Return until when a job has the lease, milliseconds since the epoch; in the past where none has."""
+    return _last(shelf)[1]
+
+
+def _last(shelf: Shelf) -> tuple[int, int, list[str]]:
+    names = [name for name in shelf.names(FOLDER) if name[len(FOLDER) : -len(".json")].isdigit()]
+    if not names:
+        return 0, 0, []
+    document = shelf.read(names[-1]) or {}
+    try:
+        until = ids.parse_time(document.get("until"), what="lease")
+    except InputError:
+        until = 0
+    return int(names[-1][len(FOLDER) : -len(".json")]), until, names
+
+
+def _name(number: int) -> str:
+    return f"{FOLDER}{number:0{_DIGITS}d}.json"
+
+
+def _until(time: int) -> dict[str, object]:
+    return {"until": ids.time_text(time)}
