@@ -32,7 +32,7 @@ MAX_NUMBER: Final = 1 << 30
 _AWS: Final[Mapping[str, type]] = {"region": str, "profile": str, "role": str, "endpoint_url": str}
 _HTTP: Final[Mapping[str, type]] = {"ca": str}
 SCHEMES: Final[Mapping[str, Mapping[str, type]]] = {
-    "s3": _AWS,
+    "s3": {**_AWS, "owner": str, "acl": str},
     "cloudtrail-lake": {**_AWS, "external_id": str},
     "cloudwatch-logs": {**_AWS, "stream": str},
     "eventbridge": {**_AWS, "source": str},
