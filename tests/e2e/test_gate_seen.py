@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import gatekit
 import pytest
@@ -80,7 +81,7 @@ def test_what_was_not_shown_is_not_applied(gated: support.Project, alice: gateki
     shown = gatekit.approve(gated, alice, lie(gated, harmful="harmless")).stderr
     assert '"small" -> "harmless"' in shown
     done = gated.tfaudit("apply", "-auto-approve", code=77)
-    assert gatekit.codes(done) == {"other-plan"}
+    assert gatekit.codes(done) == {"no-approval", "other-plan"}
     assert gatekit.deployed(gated) == "small"
     assert json.loads(gated.tfaudit("verify", "--json", code=None).stdout)["ok"] is True
 
@@ -99,3 +100,37 @@ def test_a_second_plan_of_the_same_change_is_what_was_shown(gated: support.Proje
     gatekit.approve(gated, alice, "change.plan")
     gated.tfaudit("apply", "-auto-approve")
     assert gatekit.deployed(gated) == "harmful"
+
+
+def test_who_was_lied_to_holds_nobody_back(gated: support.Project, alice: gatekit.Person, bob: gatekit.Person) -> None:
+    """One approver saw a false record, another the right one, and one is enough; the keys of both plans are erased."""
+    gatekit.write_gate(gated, alice, bob)
+    gatekit.approve(gated, bob, lie(gated, harmful="harmless"))
+    gatekit.approve(gated, alice, "change.plan")
+    gated.tfaudit("apply", "change.plan")
+    assert gatekit.deployed(gated) == "harmful"
+    report = json.loads(gated.tfaudit("verify", "--json").stdout)
+    assert (report["ok"], report["findings"]) == (True, [])
+    kept = [path for path in (gated.folder / ".tfaudit/working/disclosures").glob("*.jsonl") if has_change_key(path)]
+    assert kept == []
+
+
+def test_votes_on_several_plans_of_a_change_erase_the_keys_of_all(
+    gated: support.Project, alice: gatekit.Person, bob: gatekit.Person
+) -> None:
+    """Each of two approvers looked at a plan of their own; the intent says so, and the outcome lets both keys go."""
+    gatekit.write_gate(gated, alice, bob, gate="approvals = 2")
+    gatekit.approve(gated, alice, "change.plan")
+    gated.tfaudit("plan", "-out=again.plan")
+    gatekit.approve(gated, bob, "again.plan")
+    gated.tfaudit("apply", "-auto-approve")
+    assert gatekit.deployed(gated) == "harmful"
+    kept = [path for path in (gated.folder / ".tfaudit/working/disclosures").glob("*.jsonl") if has_change_key(path)]
+    assert kept == []
+    assert gatekit.findings(gated) == []
+
+
+def has_change_key(path: Path) -> bool:
+    """Tell whether a disclosure file has a change key that was not erased."""
+    own = [json.loads(line) for line in path.read_text().splitlines() if line.startswith('{"line":0,')]
+    return any(pointer == "/change/key" and salt is not None for one in own for pointer, _, salt, _ in one["values"])

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tfaudit.errors import InputError, VerificationError
 from tfaudit.events import sameness
-from tfaudit.gate.model import Reason
 from tfaudit.gate.words import line as one_line
 from tfaudit.ledger import record
 from tfaudit.ledger.votes import STAGED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from tfaudit.events.sameness import Shown
     from tfaudit.gate.model import Vote
@@ -27,37 +27,48 @@ if TYPE_CHECKING:
 _CHANGING: Final = ("create", "read", "update", "delete", "replace", "forget", "unknown")
 
 
-def objections(reader: Reader, votes: Iterable[Vote], intent: RecordLine, *, now: int) -> Iterator[Reason]:
-    """Yield why votes are not about what the intent is going to do; ``now`` is the store's time.
+def objections(reader: Reader, intent: RecordLine, *, now: int) -> Callable[[Vote], str | None]:
+    """Return what says of a vote why it is not about what the intent is going to do; ``now`` is the store's time.
 
-    Raises :class:`VerificationError` where a record is altered or gone, :class:`LedgerError` when a store failed, and
-    :class:`InputError` for events that can't be read.
+    A plan record that is altered or can't be read is no ground for anything, and no hindrance to other votes. Raises
+    :class:`LedgerError` when a store failed.
     """
-    for vote in each_once(votes):
+
+    def objection(vote: Vote) -> str | None:
         named = vote.subject.plan_record
-        found = _find(reader, named, now)
-        why = f"the ledger has no record {named}" if found is None else unlike(reader, vote, found, intent)
-        if why is not None:
-            message = (
-                f"the {vote.kind} by {one_line(vote.approver)} is for another plan: {why}; have this plan approved"
-            )
-            yield Reason(code="other-plan", message=message)
+        try:
+            found = _find(reader, named, now)
+            return f"the ledger has no record {named}" if found is None else unlike(reader, vote, found, intent)
+        except (InputError, VerificationError) as error:
+            return f"what was shown can't be read: {error.message}"
+
+    return each_once(objection)
 
 
-def each_once(votes: Iterable[Vote]) -> tuple[Vote, ...]:
-    """Return the votes that name a record, one of those that name the same by the same leaf and event root."""
-    named = {
-        (vote.subject.plan_record, vote.subject.leaf, vote.subject.event_root): vote
-        for vote in votes
-        if vote.subject.plan_record
-    }
-    return tuple(named.values())
+def each_once(objection: Callable[[Vote], str | None]) -> Callable[[Vote], str | None]:
+    """Return an objection to votes that looks at a record once for all that name it by the same leaf and event root.
+
+    There is none to a vote that names no record.
+    """
+    known: dict[tuple[str, str, str], str | None] = {}
+
+    def once(vote: Vote) -> str | None:
+        subject = vote.subject
+        if not subject.plan_record:
+            return None
+        shown = (subject.plan_record, subject.leaf, subject.event_root)
+        if shown not in known:
+            known[shown] = objection(vote)
+        return known[shown]
+
+    return once
 
 
 def unlike(reader: Reader, vote: Vote, plan: RecordLine, intent: RecordLine) -> str | None:
     """Return in what the plan's record is another than the vote says, or of other changes than the intent.
 
-    Errors as :func:`objections`.
+    Raises :class:`VerificationError` where a record is altered or gone, :class:`LedgerError` when a store failed, and
+    :class:`InputError` for events that can't be read.
     """
     subject = vote.subject
     if plan.leaf.hex() != subject.leaf or reader.record(plan).event_root.hex() != subject.event_root:

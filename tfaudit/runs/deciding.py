@@ -56,7 +56,10 @@ def recorded(draft: Draft, verdict: Verdict) -> dict[str, object]:
         described["reviews"] = draft.disclose(REVIEWS_POINTER, b"[" + b",".join(verdict.heard) + b"]")
     if verdict.approved is not None:
         described["plan_record"] = verdict.approved
-        described["change_digest"] = verdict.request.under.get(verdict.approved, verdict.request.subject.change_digest)
+        described["change_digest"] = _digest(verdict, verdict.approved)
+        further = [record for record in verdict.voted_on if record != verdict.approved]
+        if further:
+            described["also"] = [{"plan_record": one, "change_digest": _digest(verdict, one)} for one in further]
     if decision.break_glass:
         described["break_glass"] = True
         if decision.review_by is not None:
@@ -69,6 +72,11 @@ def change(draft: Draft, verdict: Verdict) -> dict[str, object] | None:
     if verdict.change is None:
         return None
     return {"digest": verdict.change.digest, "key": draft.disclose(KEY_POINTER, change_text(verdict.change))}
+
+
+def _digest(verdict: Verdict, plan_record: str) -> str:
+    """Return the digest of the run's changes under the key of a plan record that votes name."""
+    return verdict.request.under.get(plan_record, verdict.request.subject.change_digest)
 
 
 def _evaluated(evaluation: Evaluation) -> dict[str, object]:

@@ -38,27 +38,37 @@ def carry_out(config: Config, *, since: int) -> int:
 
 
 def _stated(reader: Reader, working: Working, since: int) -> Iterator[Erasure]:
-    """Yield each erasure that an outcome states of the plan that its own intent went by, and that is to be done yet."""
+    """Yield each erasure that an outcome states of a plan that its own intent went by, and that is to be done yet."""
     lines = [
         entry.line
         for entry in reader.newest_first()
         if entry.line.kind in ("intent", "outcome") and ids.record_time(entry.line.record_id) >= since
     ]
-    approved: dict[str, str] = {}
+    approved: dict[str, frozenset[str]] = {}
     stated: list[tuple[str, Mapping[str, Any]]] = []
     for found in reader.records(lines):
         predicate = found.predicate
         decision = predicate.get("decision")
-        if found.kind == "intent" and isinstance(decision, dict) and isinstance(decision.get("plan_record"), str):
-            approved[found.record_id] = decision["plan_record"]
+        if found.kind == "intent" and isinstance(decision, dict):
+            approved[found.record_id] = frozenset(_named(decision))
         elif isinstance(predicate.get("erased"), list) and isinstance(predicate.get("intent"), str):
             stated += [(predicate["intent"], one) for one in predicate["erased"] if isinstance(one, dict)]
     for intent, one in stated:
         # No outcome lets go of the key of a plan that its run was not allowed by.
-        if one.get("pointer") != KEY_POINTER or one.get("record") != approved.get(intent, ""):
+        plan_record = str(one.get("record"))
+        if one.get("pointer") != KEY_POINTER or plan_record not in approved.get(intent, ()):
             continue
-        erasure = erasing.prepare(working, approved[intent], KEY_POINTER)
+        erasure = erasing.prepare(working, plan_record, KEY_POINTER)
         if erasure is not None and hmac.compare_digest(
             str(one.get("disclosures")).encode(), erasure.statement()["disclosures"].encode()
         ):
             yield erasure
+
+
+def _named(decision: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the plan records that an intent's decision says were voted on."""
+    also = decision.get("also")
+    for one in (decision, *(also if isinstance(also, list) else ())):
+        match one:
+            case {"plan_record": str(record)} if ids.is_record_id(record):
+                yield record

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, cast
 
@@ -156,29 +156,33 @@ def moved(stage: Stage, change: Change) -> tuple[str, ...]:
     return tuple(found)
 
 
-def erasure(run: Run, plan_record: str | None) -> Erasure | None:
-    """Return the change key of the approved plan, to be erased once its outcome is recorded; None where there is none.
+def erasures(run: Run, plan_records: Iterable[str]) -> tuple[Erasure, ...]:
+    """Return the change keys of the plans that were voted on, to be erased once the outcome is recorded.
 
-    After that its digest tells nobody anything. What can't be read now stays.
+    After that their digests tell nobody anything. What can't be read now stays.
     """
     from tfaudit.ledger import erasing
     from tfaudit.runs.ledgers import working_of
 
-    if plan_record is None:
-        return None
-    try:
-        return erasing.prepare(working_of(run.config), plan_record, KEY_POINTER)
-    except TfauditError as error:
-        run.world.say(f"the change key of the approved plan can't be erased: {error}")
-        return None
+    found: list[Erasure] = []
+    for record in plan_records:
+        try:
+            one = erasing.prepare(working_of(run.config), record, KEY_POINTER)
+        except TfauditError as error:
+            run.world.say(f"the change key of the approved plan {record} can't be erased: {error}")
+        else:
+            found += [] if one is None else [one]
+    return tuple(found)
 
 
-def erase(run: Run, erasure: Erasure) -> None:
+def erase(run: Run, erasures: Iterable[Erasure]) -> None:
     """Erase what the outcome said would be."""
     from tfaudit.runs.ledgers import working_of
 
-    try:
-        erasure.carry_out(working_of(run.config))
-    except TfauditError as error:
-        how = "tfaudit retain erase does it, by someone who may"
-        run.world.say(f"the change key of the approved plan is not erased yet ({error.message}); {how}")
+    for erasure in erasures:
+        try:
+            erasure.carry_out(working_of(run.config))
+        except TfauditError as error:
+            how = "tfaudit retain erase does it, by someone who may"
+            run.world.say(f"the change key of the approved plan is not erased yet ({error.message}); {how}")
+            return

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tfaudit.config.gating import IdentitySettings
     from tfaudit.gate.model import Decision, LedgerView, Request, Rules, Vote
     from tfaudit.ledger.log import Ledger, Receipt
-    from tfaudit.ledger.reader import Reader
+    from tfaudit.ledger.reader import LogEntry, Reader
     from tfaudit.policy.evaluate import Pending
     from tfaudit.policy.model import Evaluation
     from tfaudit.runs.gatechange import Change
@@ -73,6 +73,12 @@ class Verdict:
     def approved(self) -> str | None:
         """The plan record that the counted votes name, the first one's where they differ."""
         return next((vote.subject.plan_record or None for vote in self.decision.counted), None)
+
+    @property
+    def voted_on(self) -> tuple[str, ...]:
+        """Every plan record that the counted votes name, each once."""
+        named = (vote.subject.plan_record for vote in self.decision.counted)
+        return tuple(dict.fromkeys(record for record in named if record))
 
 
 def prepare(run: Run, ledger: Ledger, stack: str, state_key: str | None) -> Gate | None:
@@ -161,12 +167,12 @@ def again(stage: Stage, verdict: Verdict, intent: Receipt) -> Verdict:
     What the engine will read from disk must be what the gate has looked at: a prompt may have waited for long.
     Raises :class:`LedgerError` when the intent gets no place in time or the log can't be read.
     """
-    from tfaudit.gate import inforce
-    from tfaudit.gate.decide import decide
-    from tfaudit.ledger import pinned
+    from tfaudit.gate import inforce, resting
+    from tfaudit.ledger import pinned, seen
 
     run, ready, gate = stage.run, verdict.ready, verdict.gate
-    reader, place = _placed(run, ready.ledger, intent)
+    reader, entry = _placed(run, ready.ledger, intent)
+    place = entry.position
     rules = inforce.rules_for(run.config, pinned.at(reader, place), ready.stack, known_as=gate.known_as)
     now = ready.ledger.now()
     view = _view(reader, verdict.request, gate.rules, now, before=place)
@@ -185,19 +191,16 @@ def again(stage: Stage, verdict: Verdict, intent: Receipt) -> Verdict:
         request=request,
         view=view,
         decided=now,
-        decision=_as_seen(reader, decide(request, rules, verdict.evaluations, view, now), intent, now),
+        decision=resting.decide_on(
+            request,
+            rules,
+            verdict.evaluations,
+            view,
+            now,
+            named=frozenset(vote.id for vote in verdict.decision.counted),
+            objection=seen.objections(reader, entry.line, now=now),
+        ),
     )
-
-
-def _as_seen(reader: Reader, decision: Decision, intent: Receipt, now: int) -> Decision:
-    """Return the decision; a denial where what the approvers saw is not what the intent says will be done."""
-    from tfaudit.ledger import seen
-
-    entry = reader.find(intent.record_id) if decision.allowed else None
-    if entry is None:
-        return decision
-    reasons = tuple(seen.objections(reader, decision.counted, entry.line, now=now))
-    return replace(decision, allowed=False, reasons=reasons) if reasons else decision
 
 
 def carry(verdict: Verdict) -> None:
@@ -286,17 +289,18 @@ def _carried(run: Run, ready: Ready) -> list[tuple[bytes, Vote]]:
     return [import_vote(run.world.cwd / name, at=ready.ledger.now()) for name in run.approvals]
 
 
-def _placed(run: Run, ledger: Ledger, intent: Receipt) -> tuple[Reader, int]:
-    """Return a reader of the log with the intent in it, and the intent's place; wait where a sequencer gives it one."""
+def _placed(run: Run, ledger: Ledger, intent: Receipt) -> tuple[Reader, LogEntry]:
+    """Return a reader of the log with the intent in it, and its entry; wait where a sequencer gives it a place."""
     end = time.monotonic() + SEQUENCER_PATIENCE
-    if intent.position is not None:
-        return ledger.reader(), intent.position
-    run.world.say("the intent waits for the sequencer to give it its place in the log")
-    while time.monotonic() < end:
+    if intent.position is None:
+        run.world.say("the intent waits for the sequencer to give it its place in the log")
+    while True:
         reader = ledger.reader()
         entry = reader.find(intent.record_id)
         if entry is not None:
-            return reader, entry.position
+            return reader, entry
+        if time.monotonic() >= end:
+            break
         time.sleep(_POLL_SECONDS)
     raise LedgerError(
         f"no sequencer gave the intent a place in the log within {SEQUENCER_PATIENCE:.0f} s",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -127,11 +127,11 @@ def write_outcome(
     applied: Applied,
     *,
     lost: Verdict | None = None,
-    erasure: Erasure | None = None,
+    erasures: Sequence[Erasure] = (),
 ) -> None:
     """Append what came of it. Where the ledger is away the record waits in the spool: it must not be lost.
 
-    ``lost`` is the second decision where that denied the run, ``erasure`` the value that will be erased after this.
+    ``lost`` is the second decision where that denied the run, ``erasures`` the values that will be erased after this.
     """
 
     def decided(draft: Draft) -> dict[str, object]:
@@ -155,8 +155,8 @@ def write_outcome(
             errored_state=applied.errored_state,
         ),
     }
-    if erasure is not None:
-        own["erased"] = [erasure.statement()]
+    if erasures:
+        own["erased"] = [erasure.statement() for erasure in erasures]
     recorder.write(
         "outcome",
         own,

@@ -288,9 +288,9 @@ def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View, verd
         is_stopped = lost is not None or problem is not None or showing.is_interrupted(stage)
         applied = not_started(stage, planned, intent) if is_stopped else apply(stage, planned, intent, view)
         run.world.step("outcome")
-        erasure = gatechange.erasure(run, verdict.approved) if verdict is not None and not is_stopped else None
+        erasures = gatechange.erasures(run, verdict.voted_on) if verdict is not None and not is_stopped else ()
         try:
-            write_outcome(stage, recorder, planned, intent, applied, lost=lost, erasure=erasure)
+            write_outcome(stage, recorder, planned, intent, applied, lost=lost, erasures=erasures)
         except TfauditError as error:
             run.world.say(f"what came of this run is NOT recorded: {error}")
             return applied.ended.code or LedgerError.exit_code
@@ -302,8 +302,7 @@ def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View, verd
     if lost is not None:
         deciding.say_denied(run, lost)
         return DeniedError.exit_code
-    if erasure is not None:
-        gatechange.erase(run, erasure)
+    gatechange.erase(run, erasures)
     return applied.ended.code or (LedgerError.exit_code if recorder.spooled is not None else 0)
 
 

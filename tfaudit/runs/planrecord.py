@@ -86,7 +86,11 @@ def _row(view: View, name: str, kind: str, cwd: Path) -> Row:
 
 
 def _of_file(view: View, path: Path) -> Row:
-    """Return the record of the run that planned this very file, else the newest plan record of it."""
+    """Return the record of the run that planned this very file, else the first plan record of it.
+
+    The first of several: a file is recorded as soon as it is made, and whoever records it once more, to show something
+    else of it, comes later.
+    """
     found = hashlib.sha256()
     try:
         with open_regular(path) as file:
@@ -94,7 +98,7 @@ def _of_file(view: View, path: Path) -> Row:
                 found.update(chunk)
     except OSError as error:
         raise InputError(f"the plan file {path} can't be read: {error.strerror}") from error
-    rows = list(view.index.rows("plan_digest = ? AND kind = 'plan'", (found.hexdigest(),), newest_first=True))
+    rows = list(view.index.rows("plan_digest = ? AND kind = 'plan'", (found.hexdigest(),), newest_first=False))
     # An apply that was denied records the plan once more: who planned it, and why, stands in the plan's own record.
     row = next((row for row in rows if msgspec.json.decode(row.entry)["command"] == "plan"), rows[0] if rows else None)
     if row is None:

@@ -309,6 +309,22 @@ def test_an_erased_change_key_is_fine_where_the_outcome_states_it(election: Elec
     assert erasing.prepare(election.place.working, subject.plan_record, "/change/key") is None
 
 
+def test_a_change_key_that_should_be_gone_is_told_of(election: Election) -> None:
+    """An outcome says that it was erased, and two days later it is still there: until it is erased."""
+    subject = election.plan()
+    election.vote(ALICE, subject)
+    intent = election.intend(subject)
+    erasure = erasing.prepare(election.place.working, subject.plan_record, "/change/key")
+    assert erasure is not None
+    election.close(intent, erased=[erasure.statement()])
+    election.place.clock.advance(days=3)
+    (finding,) = check(election).findings
+    assert (finding.code, finding.severity) == ("not-erased", "warning")
+    assert finding.where == ids.disclosure_key(subject.plan_record)
+    erasure.carry_out(election.place.working)
+    assert codes(election) == []
+
+
 @pytest.mark.parametrize("stated", [None, {"pointer": "/vote"}, {"disclosures": "0" * 64}, {"record": "x"}])
 def test_an_erased_change_key_is_told_of_otherwise(election: Election, stated: dict[str, str] | None) -> None:
     """Without a statement, or with one of something else."""
@@ -356,6 +372,29 @@ def test_something_else_than_was_shown_is_seen(election: Election) -> None:
     (finding,) = check(election).findings
     assert (finding.code, finding.where) == ("unapproved-change", intent.key)
     assert "a.b" in finding.message
+
+
+def test_a_vote_on_what_was_not_shown_makes_no_other_one_wrong(election: Election) -> None:
+    """Enough people saw what was done; that one of them was lied to is no fault of the run."""
+    honest, lie = election.plan(shows="small"), election.plan(shows="harmless")
+    election.vote(ALICE, honest)
+    election.vote(BOB, lie)
+    under = {honest.plan_record: honest.change_digest, lie.plan_record: lie.change_digest}
+    decision, text = election.decide(honest, under=under)
+    claim = {"approvals": [vote.id for vote in decision.counted]}
+    assert len(claim["approvals"]) == 2
+    election.apply(honest, claim=claim, text=text)
+    assert codes(election) == []
+
+
+def test_an_approval_that_came_between_decision_and_intent_is_no_fault(election: Election) -> None:
+    """The intent names what it rests on, and uses that alone."""
+    subject = election.plan()
+    election.vote(ALICE, subject)
+    decision, text = election.decide(subject)
+    election.vote(BOB, subject)
+    election.apply(subject, claim={"approvals": [vote.id for vote in decision.counted]}, text=text)
+    assert codes(election) == []
 
 
 @pytest.mark.parametrize("fields", [{"leaf": "0" * 64}, {"event_root": "0" * 64}])

@@ -44,13 +44,16 @@ def plan(ledger: Ledger) -> str:
     return draft.record_id
 
 
-def applied(ledger: Ledger, went_by: str, erased: dict[str, str]) -> None:
-    """Append intent and outcome of a run that went by one plan and states an erasure."""
+def applied(ledger: Ledger, went_by: str, *erased: dict[str, str], also: tuple[str, ...] = ()) -> None:
+    """Append intent and outcome of a run that went by a plan, or several, and states erasures."""
     with ledger.draft("intent") as intent:
-        decision = {"decision": "allow", "reasons": [], "plan_record": went_by}
+        decision: dict[str, object] = {"decision": "allow", "reasons": [], "plan_record": went_by}
+        if also:
+            decision["also"] = [{"plan_record": one, "change_digest": "0" * 64} for one in also]
         ledger.append(intent, {"run_id": intent.record_id, "stack": "s", "decision": decision})
     with ledger.draft("outcome") as draft:
-        ledger.append(draft, {"run_id": intent.record_id, "stack": "s", "intent": intent.record_id, "erased": [erased]})
+        facts = {"run_id": intent.record_id, "stack": "s", "intent": intent.record_id, "erased": list(erased)}
+        ledger.append(draft, facts)
 
 
 def stated(here: Config, record_id: str) -> dict[str, str]:
@@ -72,6 +75,14 @@ def test_what_an_outcome_states_is_erased_once(here: Config, ledger: Ledger) -> 
     assert erasures.carry_out(here, since=0) == 1
     assert (is_there(here, first), is_there(here, second)) == (False, True)
     assert erasures.carry_out(here, since=0) == 0
+
+
+def test_the_keys_of_all_plans_that_were_voted_on_are_erased(here: Config, ledger: Ledger) -> None:
+    """Votes may name several records of the same plan."""
+    first, second, third = plan(ledger), plan(ledger), plan(ledger)
+    applied(ledger, first, stated(here, first), stated(here, second), stated(here, third), also=(second,))
+    assert erasures.carry_out(here, since=0) == 2
+    assert [is_there(here, one) for one in (first, second, third)] == [False, False, True]
 
 
 def test_an_outcome_lets_go_of_no_other_plans_key(here: Config, ledger: Ledger) -> None:

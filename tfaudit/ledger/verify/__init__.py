@@ -216,6 +216,8 @@ class _Run:
                 gone[outcome.pruned] += 1
             if outcome.lacking is not None:
                 runs.note_lacking(self._scratch, outcome.leaf, outcome.lacking)
+            if outcome.keeps:
+                runs.note_kept(self._scratch, outcome.leaf)
             if outcome.claims is not None:
                 yield from history.check(outcome.leaf, outcome.claims)
                 states.note(self._scratch, outcome.leaf, outcome.claims)
@@ -225,7 +227,7 @@ class _Run:
 
     def _check_whole(self, history: History, *kept: bytes | None) -> Iterator[Finding]:
         yield from states.findings(self._scratch)
-        yield from runs.findings(self._scratch)
+        yield from runs.findings(self._scratch, now=self._now)
         for note in kept:
             if note is not None:
                 broken = history.broken(history.place(note), "the kept checkpoint", "the kept checkpoint")

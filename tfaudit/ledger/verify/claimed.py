@@ -46,9 +46,11 @@ def _requested(found: Record, request: Request, decision: Mapping[str, Any]) -> 
     digest = predicate.get("change_digest")
     if digest is not None and digest != subject.change_digest:
         yield "the changes are others"
-    approved = decision.get("plan_record")
-    if approved is not None and decision.get("change_digest") != request.under.get(approved, subject.change_digest):
-        yield "the approved changes are others"
+    also = decision.get("also")
+    for one in (decision, *(also if isinstance(also, list) else ())):
+        approved = one.get("plan_record") if isinstance(one, dict) else None
+        if approved is not None and one.get("change_digest") != request.under.get(approved, subject.change_digest):
+            yield "the approved changes are others"
 
 
 def _told(evaluation: Any) -> dict[str, Any]:  # noqa: ANN401 - an Evaluation of the policy, below the gate

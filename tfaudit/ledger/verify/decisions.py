@@ -6,17 +6,17 @@ the votes and their uses are read from the log up to the intent's own place, and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tfaudit.errors import ConfigError, InputError, LedgerError, VerificationError
 from tfaudit.gate import basis as bases
 from tfaudit.gate import inforce, least
-from tfaudit.gate.decide import decide
+from tfaudit.gate.resting import decide_on
 from tfaudit.gate.words import TOLERANCE, listed, milliseconds
 from tfaudit.ledger import ids, pinned
 from tfaudit.ledger.commit import RecordLine
 from tfaudit.ledger.verify import claimed, sights
-from tfaudit.ledger.verify.electing import PROVEN, Votes
+from tfaudit.ledger.verify.electing import Votes
 from tfaudit.ledger.verify.findings import error, warning
 from tfaudit.ledger.verify.staged import PENDING
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tfaudit.gate.basis import Basis
     from tfaudit.gate.bundle import Pinned
-    from tfaudit.gate.model import Decision, Rules
+    from tfaudit.gate.model import Rules
     from tfaudit.ledger.live import State
     from tfaudit.ledger.reader import Reader
     from tfaudit.ledger.record import Record
@@ -159,21 +159,32 @@ class Decisions:
             since=now - milliseconds(rules.expires),
             claimed=basis.votes or (),
         )
-        decision = decide(request, rules, basis.evaluations, view, now)
+        named = found.predicate["decision"].get("approvals")
+        shown = sights.Sights(self._reader, self._scratch, decided.line, whole=self._whole)
+        decision = decide_on(
+            request,
+            rules,
+            basis.evaluations,
+            view,
+            now,
+            named=frozenset(map(str, named)) if isinstance(named, list) else (),
+            objection=shown.objection,
+        )
         if unproven and decision.allowed:
             raise _Unknown("a vote on its plan is not disclosed any more")
         if not decision.allowed:
+            if shown.failure is not None:
+                raise shown.failure
+            if shown.other is not None:
+                raise _Wrong(f"is not the one that was approved: {shown.other}")
             codes = listed(sorted({reason.code for reason in decision.reasons}))
             if unproven:
                 raise _Unknown(f"votes on its plan are not disclosed any more, and without them it is {codes}")
             raise _Wrong(f"went on although the log denies it: {codes}")
         if basis.reasons:
             raise _Wrong("went on although it was denied by its own account")
-        _compare(found.predicate["decision"], decision)
-        signed = [vote for vote in decision.counted if vote.source in PROVEN]
-        elsewhere = sights.objection(self._reader, self._scratch, signed, decided.line, whole=self._whole)
-        if elsewhere is not None:
-            raise _Wrong(f"is not the one that was approved: {elsewhere}")
+        if (found.predicate["decision"].get("break_glass") is True) != decision.break_glass:
+            raise _Wrong("does not say rightly whether it broke the glass")
 
     def _check_ungated(self, decided: _Decided) -> None:
         """Raise where a run of a gated command says that no gate was in force and a bundle says that one was."""
@@ -222,13 +233,3 @@ def _hold_to_bundle(
     looser = () if lowest is None else inforce.looser(rules, lowest)
     if looser:
         raise _Wrong(f"was held to looser rules than the pinned configuration's: {listed(looser)}")
-
-
-def _compare(said: dict[str, Any], decision: Decision) -> None:
-    """Raise unless the record says of the decision what comes of making it again."""
-    approvals = said.get("approvals")
-    counted = {vote.id for vote in decision.counted}
-    if not isinstance(approvals, list) or not counted <= set(map(str, approvals)):
-        raise _Wrong("does not name all approvals that it rests on, so that they could be used again")
-    if (said.get("break_glass") is True) != decision.break_glass:
-        raise _Wrong("does not say rightly whether it broke the glass")

@@ -38,14 +38,16 @@ Code = Literal[
     "truncated",
     "altered-disclosure",
     "missing-disclosure",
+    "not-erased",
     "back-dated",
     "unreadable",
     "pruned",
     "unchecked",
 ]
 """The codes of the ledger's design; ``unreadable``: something is there that the store can't give; ``pruned``: events
-are gone, as a record says; ``decision-unchecked``: what a decision rests on is not disclosed any more; ``unchecked``:
-something vouches for the log from outside that this version can't check."""
+are gone, as a record says; ``decision-unchecked``: what a decision rests on is not disclosed any more; ``not-erased``:
+what a record says to be erased is disclosed all the same; ``unchecked``: something vouches for the log from outside
+that this version can't check."""
 
 CAP: Final = 1_000
 """Findings of one code that a report keeps."""

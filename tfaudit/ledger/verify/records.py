@@ -74,6 +74,8 @@ class Outcome(NamedTuple):
     """The record that let this one's events go, where they are gone."""
     lacking: str | None = None
     """SHA-256 of its disclosure file where that lacks just the change key: an outcome has to have stated it."""
+    keeps: bool = False
+    """Whether its disclosure file is whole and holds a change key: no outcome may say that it was erased."""
 
 
 class Task(NamedTuple):
@@ -152,6 +154,7 @@ class Checker:
     ) -> Outcome:
         findings: list[Finding] = []
         lacking: str | None = None
+        keeps = False
         with ExitStack() as stack:
             disclosures = self._open(found, who, findings, stack, erased=erased)
             source = Lines(stream, rest, longest=MAX_EVENT)
@@ -163,6 +166,7 @@ class Checker:
             if disclosures is not None:
                 digest = disclosures.finish(found.predicate, may_lack=_MAY_LACK.get(leaf.kind, frozenset()))
                 whole = digest == found.disclosures
+                keeps = whole and leaf.kind == "plan" and "change" in found.predicate
                 believed = checked.altered is None and checked.unlike is None
                 if believed and not erased and disclosures.lacking and _otherwise_whole(disclosures):
                     lacking = digest
@@ -177,6 +181,7 @@ class Checker:
             disclosures.opened if disclosures else 0,
             _claims(found, who),
             lacking=lacking,
+            keeps=keeps,
         )
 
     def _open(

@@ -42,6 +42,15 @@ WHERE NOT EXISTS (SELECT 1 FROM stated WHERE stated.record_id = lacking.record_i
 ORDER BY place
 """
 
+_NOT_ERASED = """
+SELECT count(*), min(kept.place) FROM kept JOIN (
+  SELECT record_id, min(time) AS since FROM stated GROUP BY record_id
+) AS said ON said.record_id = kept.record_id
+WHERE said.since < ?
+"""
+ERASED_WITHIN: Final = 2 * 24 * 60 * 60 * 1000
+"""Milliseconds that a keeper has for erasing what an outcome says was erased."""
+
 
 def note(scratch: Scratch, leaf: Leaf, claims: Claims) -> Iterator[Finding]:
     """Remember what a record says of a run; yield a finding where one record alone shows it."""
@@ -72,7 +81,8 @@ def note(scratch: Scratch, leaf: Leaf, claims: Claims) -> Iterator[Finding]:
             )
         )
     elif claims.kind in CLOSING:
-        database.executemany("INSERT OR IGNORE INTO stated VALUES (?,?)", claims.erased)
+        stated = ((*one, leaf.time) for one in claims.erased)
+        database.executemany("INSERT OR IGNORE INTO stated VALUES (?,?,?)", stated)
         if claims.intent is not None:
             closing = (claims.intent, claims.status, claims.after is not None)
             database.execute("INSERT INTO closing VALUES (?,?,?)", closing)
@@ -86,8 +96,17 @@ def note_lacking(scratch: Scratch, leaf: Leaf, digest: str) -> None:
     scratch.database.execute("INSERT INTO lacking VALUES (?,?,?,?)", row)
 
 
-def findings(scratch: Scratch) -> Iterator[Finding]:
-    """Yield what the whole log shows: intents that nothing closes, changes that nothing allowed, keys that are gone."""
+def note_kept(scratch: Scratch, leaf: Leaf) -> None:
+    """Remember a plan record whose change key is disclosed."""
+    row = (leaf.record_id, ids.disclosure_key(leaf.record_id), leaf.writer)
+    scratch.database.execute("INSERT OR IGNORE INTO kept VALUES (?,?,?)", row)
+
+
+def findings(scratch: Scratch, *, now: int) -> Iterator[Finding]:
+    """Yield what the whole log shows: intents that nothing closes, changes that nothing allowed, keys that are gone.
+
+    Also keys that are not gone though they should be; ``now`` is the store's time, milliseconds since the epoch.
+    """
     for place, who in scratch.database.execute(_OPEN):
         message = (
             "this run announced a change, and no record says how it ended: it was interrupted, or is still running"
@@ -98,6 +117,16 @@ def findings(scratch: Scratch) -> Iterator[Finding]:
     for place, who in scratch.database.execute(_UNSTATED):
         message = "the key of this plan's change digest is gone, and no outcome says that this file was left without it"
         yield error("altered-disclosure", place, message, who=who)
+    yield from _not_erased(scratch, now)
+
+
+def _not_erased(scratch: Scratch, now: int) -> Iterator[Finding]:
+    """Yield one finding for all keys that are still there: where nobody erases any, they are many."""
+    count, place = scratch.database.execute(_NOT_ERASED, (now - ERASED_WITHIN,)).fetchone()
+    if count:
+        keys = "the change key of a plan is" if count == 1 else f"the change keys of {count} plans are"
+        message = f"{keys} still disclosed, though outcomes say that it was erased: `tfaudit retain erase` does it"
+        yield warning("not-erased", place, message)
 
 
 def _unapproved(place: str, who: str, decision: str | None) -> Finding:

@@ -47,7 +47,8 @@ CREATE TABLE used (
   vote TEXT, stack TEXT, state TEXT, intent TEXT, position INTEGER, PRIMARY KEY (vote, position)
 ) WITHOUT ROWID;
 CREATE TABLE lacking (record_id TEXT, digest TEXT, place TEXT, who TEXT);
-CREATE TABLE stated (record_id TEXT, digest TEXT, PRIMARY KEY (record_id, digest)) WITHOUT ROWID;
+CREATE TABLE stated (record_id TEXT, digest TEXT, time INTEGER, PRIMARY KEY (record_id, digest)) WITHOUT ROWID;
+CREATE TABLE kept (record_id TEXT PRIMARY KEY, place TEXT, who TEXT) WITHOUT ROWID;
 CREATE TABLE closing (intent TEXT, status TEXT, known INTEGER);
 CREATE INDEX closing_intent ON closing (intent);
 CREATE TABLE sight (state TEXT, lineage TEXT, serial INTEGER, position INTEGER, place TEXT, who TEXT);
