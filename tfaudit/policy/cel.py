@@ -25,7 +25,7 @@ _ERRORS: Final = 5
 _PACKAGE: Final = "common-expression-language"
 _encode: Final = msgspec.json.Encoder().encode
 
-_WORDS: Final[Mapping[str, str]] = {
+WORDS: Final[Mapping[str, str]] = {
     "syntax": "is no CEL",
     "missing": "names a field that is not there",
     "types": "compares or computes what does not go together",
@@ -36,25 +36,31 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 
 
-class _Error(msgspec.Struct, forbid_unknown_fields=True):
+class Failure(msgspec.Struct, forbid_unknown_fields=True):
+    """Why a rule could not be evaluated, and at which change; ``code`` is one of :data:`WORDS`."""
+
     change: int | None
     code: str
     detail: str | None
 
 
-class _Found(msgspec.Struct, forbid_unknown_fields=True):
+class Found(msgspec.Struct, forbid_unknown_fields=True):
+    """What came of one rule: the first changes that it holds of, and of how many in all."""
+
     hits: list[int]
     count: int
-    error: _Error | None
+    error: Failure | None
 
 
-class _Answer(msgspec.Struct, forbid_unknown_fields=True):
+class Answer(msgspec.Struct, forbid_unknown_fields=True):
+    """What came of all rules; ``whole`` is false where the child did not get to the end."""
+
     whole: bool
     changes: int
-    rules: list[_Found]
+    rules: list[Found]
 
 
-_decode: Final = msgspec.json.Decoder(_Answer).decode
+_decode: Final = msgspec.json.Decoder(Answer).decode
 
 
 def listed(rule: Rule) -> dict[str, Any]:
@@ -108,7 +114,7 @@ class CelChild:
         light: list[Mapping[str, Any]] = []
         try:
             output, code = self._child.ask(self._said(seen, light))
-            answer = _answer(output, code, len(self._rules), len(light))
+            answer = answered(output, code, len(self._rules), len(light))
         except ChildError as error:
             return failed(self._rules, f"the rules could not be evaluated: {error.message}")
         judged = list(zip(self._rules, answer.rules, strict=True))
@@ -148,7 +154,8 @@ def version() -> str:
         return "unknown"
 
 
-def _answer(output: bytes, code: int, rules: int, changes: int) -> _Answer:
+def answered(output: bytes, code: int, rules: int, changes: int) -> Answer:
+    """Return what the child found of so many rules over so many changes; :class:`ChildError` unless it is all."""
     if code != 0:
         raise ChildError(f"it ended with exit code {code}")
     if len(output) > _MAX_OUTPUT:
@@ -166,7 +173,7 @@ def _answer(output: bytes, code: int, rules: int, changes: int) -> _Answer:
     return answer
 
 
-def _findings(rule: Rule, found: _Found, light: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+def _findings(rule: Rule, found: Found, light: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
     def finding(message: str, address: str | None) -> Finding:
         return Finding(
             rule=rule.name,
@@ -188,8 +195,8 @@ def _findings(rule: Rule, found: _Found, light: Sequence[Mapping[str, Any]]) -> 
         yield finding(f"could not be told: {_explained(rule, found.error, light)}", None)
 
 
-def _explained(rule: Rule, error: _Error, light: Sequence[Mapping[str, Any]]) -> str:
-    text = f'rule "{rule.name}" {_WORDS.get(error.code, _WORDS["failed"])}'
+def _explained(rule: Rule, error: Failure, light: Sequence[Mapping[str, Any]]) -> str:
+    text = f'rule "{rule.name}" {WORDS.get(error.code, WORDS["failed"])}'
     if error.detail and (error.code == "syntax" or error.detail in celscan.names(rule.when)):
         text += f" (at {error.detail[:40]})" if error.code == "syntax" else f' ("{error.detail[:80]}")'
     if error.change is not None and error.change < len(light):

@@ -1,7 +1,8 @@
 """Which rules hold for which changes: the evaluation itself, in a process that may be killed.
 
-Reads lines of JSON from stdin: the rules and the limits; the plan and the actor; lists of changes; at the end what the
-whole plan says. Writes one object of numbers and fixed words: nothing that a rule saw comes back.
+Reads lines of JSON from stdin: the rules and the limits; the plan and the actor, or what else every rule sees; lists of
+changes, or of what else is looked at one by one; at the end what the whole plan says. Writes one object of numbers and
+fixed words: nothing that a rule saw comes back.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def main(stdin: IO[bytes], stdout: IO[bytes]) -> None:
     decode = msgspec.json.Decoder().decode
     asked = decode(stdin.readline())
     limit_self(asked["memory_mb"], asked["seconds"])
-    evaluator = Evaluator(asked["rules"])
+    evaluator = Evaluator(asked["rules"], each=asked.get("each", "change"))
     if line := stdin.readline():
         evaluator.begin(decode(line))
     # Up to the last line, not to the end of the input: a forked copy of the parent may hold that open.
@@ -76,11 +77,12 @@ class Group:
 
 
 class Evaluator:
-    """Rules, compiled once, and what came of them so far."""
+    """Rules, compiled once, and what came of them so far; ``each`` is what they call what they look at one by one."""
 
-    def __init__(self, rules: list[dict[str, Any]]) -> None:
+    def __init__(self, rules: list[dict[str, Any]], each: str = "change") -> None:
         cel = _cel()
         self._context = cel.Context(functions=self._functions())
+        self._each = each
         self._sides: dict[str, Any] = {}
         self._all: list[dict[str, Any]] | None = None
         self._seen = 0
@@ -106,9 +108,9 @@ class Evaluator:
 
     def begin(self, said: dict[str, Any]) -> None:
         """Take what every rule sees."""
-        self._plan = said["plan"]
-        self._context.add_variable("plan", self._plan)
-        self._context.add_variable("actor", said["actor"])
+        self._plan = said.get("plan", {})
+        for name, value in said.items():
+            self._context.add_variable(name, value)
 
     def change(self, change: dict[str, Any]) -> None:
         """Evaluate the rules over one change."""
@@ -120,7 +122,7 @@ class Evaluator:
             holding = group.known.get(key) if key is not None else None
             if holding is None:
                 # The dear part: every value becomes one of the engine's.
-                self._context.add_variable("change", part)
+                self._context.add_variable(self._each, part)
                 holding = [rule for rule, program in group.programs.items() if self._holds(rule, program, number)]
                 if key is not None and len(group.known) < _MAX_KNOWN:
                     group.known[key] = holding
