@@ -188,6 +188,23 @@ def test_a_pull_request_that_loosens_the_gate_is_refused(pinned: support.Project
     done = pinned.tfaudit("apply", "-auto-approve", code=78)
     assert "gate-changed" in done.stderr
     assert gatekit.deployed(pinned) is None
+    record = gatekit.records(pinned)[-1]
+    assert (record["kind"], record["decision"], record["status"]) == ("plan", "deny", "denied")
+
+
+def test_a_refused_configuration_is_recorded_whatever_is_run_under_it(pinned: support.Project) -> None:
+    """A plan goes on, and says that its apply would not; a saved plan and a refresh are stopped: each leaves a record."""
+    file = pinned.folder / "tfaudit.toml"
+    file.write_text(file.read_text().replace("approvals = 1", "approvals = 0"))
+    planned = pinned.tfaudit("plan", "-out=change.plan")
+    assert "its apply would be denied: gate-changed: gate.approvals" in planned.stderr
+    pinned.tfaudit("apply", "change.plan", code=78)
+    pinned.tfaudit("refresh", code=78)
+    *_, plan, saved, refresh = gatekit.records(pinned)
+    assert [one["decision"] for one in (plan, saved, refresh)] == ["deny"] * 3
+    assert [one["status"] for one in (plan, saved, refresh)] == ["planned", "denied", "denied"]
+    assert "gate.approvals" in pinned.tfaudit("inspect", str(saved["run_id"])).stdout
+    assert gatekit.findings(pinned) == []
 
 
 def test_a_pull_request_that_adds_an_approver_is_refused(pinned: support.Project, tmp_path: Path) -> None:

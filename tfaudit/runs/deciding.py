@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tfaudit.gate.model import Decision
     from tfaudit.ledger.draft import Draft
     from tfaudit.policy.model import Evaluation
-    from tfaudit.runs.gating import Verdict
+    from tfaudit.runs.gating import Refused, Verdict
     from tfaudit.runs.run import Run
 
 BASIS_POINTER: Final = "/decision/basis"
@@ -65,6 +65,16 @@ def recorded(draft: Draft, verdict: Verdict) -> dict[str, object]:
         if decision.review_by is not None:
             described["review_by"] = facts.timestamp(datetime.fromtimestamp(decision.review_by / 1000, UTC))
     return described
+
+
+def stopped(draft: Draft, refused: Refused, now: int) -> dict[str, object]:
+    """Return the ``decision`` of a run for which there was no gate that could be asked; why is disclosed as usual."""
+    from tfaudit.gate import basis
+    from tfaudit.gate.model import Decision, Reason
+
+    decision = Decision(allowed=False, reasons=(Reason(code=refused.code, message=refused.error.message),), required=0)
+    text = basis.encode(decided=now, request=None, rules=None, evaluations=None, votes=None, decision=decision)
+    return {"decision": "deny", "reasons": [refused.code], "basis": draft.disclose(BASIS_POINTER, text)}
 
 
 def change(draft: Draft, verdict: Verdict) -> dict[str, object] | None:
@@ -122,8 +132,10 @@ def say_denied(run: Run, verdict: Verdict) -> None:
     run.world.say(f"to approve this very change: tfaudit approve {run.run_id}; then run this command again")
 
 
-def said(decision: Decision | None) -> str:
+def said(decision: Decision | None, refused: Refused | None = None) -> str:
     """Return what the run's one line says of the gate."""
+    if refused is not None:
+        return f"denied ({refused.code})"
     if decision is None:
         return "not gated"
     if not decision.allowed:
@@ -134,8 +146,10 @@ def said(decision: Decision | None) -> str:
     return f"approved by {persons}" if persons else "allowed, no approval needed"
 
 
-def needed(run_id: str, verdict: Verdict | None) -> str:
+def needed(run_id: str, verdict: Verdict | None, refused: Refused | None = None) -> str:
     """Return what the line on a plan says of the gate: whether its apply would be let through, and why not."""
+    if refused is not None:
+        return f"its apply would be denied: {refused.error.message}"
     if verdict is None:
         return "not gated"
     if verdict.decision.allowed:

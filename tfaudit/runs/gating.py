@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from tfaudit.errors import ConfigError, LedgerError, UnavailableError, VerificationError
+from tfaudit.errors import ConfigError, LedgerError, TfauditError, UnavailableError, VerificationError
 from tfaudit.ledger import ids
 from tfaudit.runs import gatechange, gaterequest
 
 if TYPE_CHECKING:
     from tfaudit.config.gating import IdentitySettings
-    from tfaudit.gate.model import Decision, LedgerView, Request, Rules, Vote
+    from tfaudit.gate.bundle import Pinned
+    from tfaudit.gate.model import Code, Decision, LedgerView, Request, Rules, Vote
     from tfaudit.ledger.log import Ledger, Receipt
     from tfaudit.ledger.reader import LogEntry, Reader
     from tfaudit.policy.evaluate import Pending
@@ -47,6 +48,24 @@ class Gate:
     identity: IdentitySettings
     known_as: tuple[str, ...] = ()
     """Other names under which the ledger knows the state: what is pinned for any of them holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """No gate that a run could be held to: the repository loosens the pinned one, or nobody can tell what is pinned.
+
+    Whatever a gate is for is stopped, and that it was tried is recorded.
+    """
+
+    error: TfauditError
+    """What the run ends with."""
+    identity: IdentitySettings
+    """Whose tokens are believed, as it is pinned, where that is known."""
+
+    @property
+    def code(self) -> Code:
+        """The reason that is recorded."""
+        return "gate-changed" if self.error.message.startswith("gate-changed") else "no-rules"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +100,11 @@ class Verdict:
         return tuple(dict.fromkeys(record for record in named if record))
 
 
-def prepare(run: Run, ledger: Ledger, stack: str, state_key: str | None) -> Gate | None:
+def prepare(run: Run, ledger: Ledger, stack: str, state_key: str | None) -> Gate | Refused | None:
     """Return the gate in force for the stack at the log's present end, None where there is none.
 
-    Raises :class:`ConfigError` for a repository that loosens what is pinned, and :class:`LedgerError` where the ledger
-    can't be read and the repository itself wants a gate: without one, whether the run may go on unread is not for the
-    gate to say.
+    Raises :class:`LedgerError` where the ledger can't be read and the repository itself wants a gate: without one,
+    whether the run may go on unread is not for the gate to say.
     """
     config = run.config
     wanted = config.gate is not None or config.floor is not None or config.policy is not None
@@ -98,12 +116,22 @@ def prepare(run: Run, ledger: Ledger, stack: str, state_key: str | None) -> Gate
         return None
     if not wanted and reader.state.keys_from is None:
         return None
-    from tfaudit.gate import inforce
     from tfaudit.ledger import pinned
+
+    found: Pinned | None = None
+    try:
+        found = pinned.in_force(reader)
+        known_as = _known_as(reader, stack, state_key) if found is not None else ()
+        return _gate(run, found, stack, known_as)
+    except TfauditError as error:
+        return Refused(error=error, identity=config.identity if found is None else found.bundle.identity)
+
+
+def _gate(run: Run, found: Pinned | None, stack: str, known_as: tuple[str, ...]) -> Gate | None:
+    from tfaudit.gate import inforce
     from tfaudit.policy.evaluate import start
 
-    found = pinned.in_force(reader)
-    known_as = _known_as(reader, stack, state_key) if found is not None else ()
+    config = run.config
     rules = inforce.rules_for(config, found, stack, known_as=known_as)
     if rules is None:
         return None
@@ -127,11 +155,15 @@ def _known_as(reader: Reader, stack: str, state_key: str | None) -> tuple[str, .
 
 
 def consider(stage: Stage, planned: Planned) -> Verdict | None:
-    """Return what the gate says of a plan that was looked into, None where no gate is in force."""
+    """Return what the gate says of a plan that was looked into, None where no gate is in force.
+
+    Raises what a gate that is :class:`Refused` stops the run with.
+    """
     ready = stage.ready.result()
-    if ready.gate is None or planned.plan is None:
+    gate = _in_force(ready)
+    if gate is None or planned.plan is None:
         return None
-    run, gate = stage.run, ready.gate
+    run = stage.run
     change = gatechange.of(stage, planned)
     ready = _known(run, ready, gate, change.digest)
     request = gaterequest.of(stage, planned, ready, gate, change)
@@ -151,14 +183,25 @@ def consider(stage: Stage, planned: Planned) -> Verdict | None:
 
 
 def consider_unseen(run: Run, ready: Ready) -> Verdict | None:
-    """Return what the gate says of a command that can't be looked into, None where none is in force for it."""
-    gate = ready.gate
-    if gate is None or run.invocation.command not in GATED:
+    """Return what the gate says of a command that can't be looked into, None where none is in force for it.
+
+    Raises as :func:`consider`.
+    """
+    if run.invocation.command not in GATED:
+        return None
+    gate = _in_force(ready)
+    if gate is None:
         return None
     gate.policy.close()
     ready = _known(run, ready, gate, None)
     request = gaterequest.unseen(run, ready, gate)
     return _decide(run, ready, gate, change=None, request=request, evaluations=(), outside=(), brought={})
+
+
+def _in_force(ready: Ready) -> Gate | None:
+    if isinstance(ready.gate, Refused):
+        raise ready.gate.error
+    return ready.gate
 
 
 def again(stage: Stage, verdict: Verdict, intent: Receipt) -> Verdict:

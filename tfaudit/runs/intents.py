@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tfaudit.plan.redact import Redactor
     from tfaudit.plan.source import SourceMap
     from tfaudit.runs.applying import Applied
-    from tfaudit.runs.gating import Verdict
+    from tfaudit.runs.gating import Refused, Verdict
     from tfaudit.runs.planning import Planned
     from tfaudit.runs.recording import Recorder
     from tfaudit.runs.stage import Stage
@@ -54,11 +54,19 @@ def write_plan(
     ended: Ended,
     started: datetime,
     verdict: Verdict | None = None,
+    refused: Refused | None = None,
 ) -> None:
-    """Append the record of a plan, or of an apply that ended before anything could change."""
+    """Append the record of a plan, or of an apply that ended before anything could change.
+
+    ``refused`` is why there was no gate that the run could be held to.
+    """
     run = stage.run
 
     def decided(draft: Draft) -> dict[str, object]:
+        if refused is not None:
+            from tfaudit.runs import deciding
+
+            return {"decision": deciding.stopped(draft, refused, ids.milliseconds(run.world.clock()))}
         if verdict is None:
             return {"decision": dict(facts.NOT_GATED)}
         from tfaudit.runs import deciding

@@ -64,7 +64,11 @@ def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
     then nothing was run.
     """
     ready = get_ready(run)
-    verdict = _considered(run, ready)
+    try:
+        verdict = _considered(run, ready)
+    except TfauditError:
+        _record_refused(run, ready)
+        raise
     recorder = Recorder(run, verdict.ready if verdict else ready, planning.redactor(run))
     if verdict is not None and not verdict.decision.allowed:
         return _deny(run, recorder, verdict)
@@ -123,6 +127,25 @@ def _considered(run: Run, ready: Ready) -> Verdict | None:
     return gating.consider_unseen(run, ready)
 
 
+def _record_refused(run: Run, ready: Ready) -> None:
+    """Record a command that is stopped since there is no gate that it could be held to, if that is what stops it."""
+    from tfaudit.ledger import ids
+    from tfaudit.runs import deciding
+    from tfaudit.runs.gating import Refused
+
+    refused = ready.gate
+    if not isinstance(refused, Refused):
+        return
+    now = ids.milliseconds(run.world.clock())
+    recorder = Recorder(run, ready, planning.redactor(run))
+    try:
+        _write_denied(run, recorder, lambda draft: {"decision": deciding.stopped(draft, refused, now)})
+    except TfauditError as error:
+        run.world.say(f"this run is not recorded: {error}")
+    else:
+        summary.tell(run, recorder, run.invocation.command, "denied", gate=deciding.said(None, refused))
+
+
 def _decided(verdict: Verdict | None) -> Callable[[Draft], dict[str, object]] | None:
     if verdict is None:
         return None
@@ -135,16 +158,20 @@ def _deny(run: Run, recorder: Recorder, verdict: Verdict) -> int:
     """Record that the gate denied the command, and say why."""
     from tfaudit.runs import deciding
 
+    _write_denied(run, recorder, _decided(verdict))
+    summary.tell(run, recorder, run.invocation.command, "denied", gate=deciding.said(verdict.decision))
+    deciding.say_denied(run, verdict)
+    return DeniedError.exit_code
+
+
+def _write_denied(run: Run, recorder: Recorder, decided: Callable[[Draft], dict[str, object]] | None) -> None:
     now = run.world.clock()
     own: dict[str, object] = {
         "capture": "none",
         "result": facts.result("denied", exit_code=None, started=now, ended=now),
         "state": facts.state(recorder.state_key, None),
     }
-    recorder.write("plan", own, committed=_decided(verdict))
-    summary.tell(run, recorder, run.invocation.command, "denied", gate=deciding.said(verdict.decision))
-    deciding.say_denied(run, verdict)
-    return DeniedError.exit_code
+    recorder.write("plan", own, committed=decided)
 
 
 def _stopped(relay: Relay) -> Ended | None:

@@ -25,7 +25,7 @@ from tfaudit.runs.stage import Stage, View
 
 if TYPE_CHECKING:
     from tfaudit.runs.facts import Status
-    from tfaudit.runs.gating import Verdict
+    from tfaudit.runs.gating import Refused, Verdict
     from tfaudit.runs.planning import Planned
     from tfaudit.runs.ready import Ready
     from tfaudit.runs.recording import Recorder
@@ -114,12 +114,13 @@ def _record_plan(stage: Stage, ended: Ended, started: datetime) -> None:
     from tfaudit.runs.recording import Recorder
 
     status: Status = "planned" if ended.code in (0, 2) else facts.failed(ended)
-    verdict = _consider(stage, planned) if status == "planned" else None
+    refused = _refused(stage.ready.result())
+    verdict = _consider(stage, planned) if status == "planned" and refused is None else None
     recorder = Recorder(run, _ready(stage, verdict), planned.redactor)
     if status == "planned":
         recovery.close_interrupted(run, stage.relay, recorder, held_lock=run.invocation.lock)
-    write_plan(stage, recorder, planned, status=status, ended=ended, started=started, verdict=verdict)
-    summary.tell(run, recorder, _planned(planned), status, gate=deciding.needed(run.run_id, verdict))
+    write_plan(stage, recorder, planned, status=status, ended=ended, started=started, verdict=verdict, refused=refused)
+    summary.tell(run, recorder, _planned(planned), status, gate=deciding.needed(run.run_id, verdict, refused))
 
 
 # --- apply and destroy -----------------------------------------------------------------------------------------------
@@ -146,6 +147,7 @@ def _apply(stage: Stage) -> int:
         verdict = _consider(stage, planned)
     except TfauditError:
         showing.close_first_half(stage, planned, ended, view, asked=False)
+        _record_refused(stage, planned, started)
         raise
     denied = verdict if verdict is not None and not verdict.decision.allowed else None
     asked = planned.applyable and not run.invocation.auto_approve and denied is None
@@ -181,7 +183,11 @@ def _apply_saved(stage: Stage, path: Path) -> int:
     if planned.file.kind == "bookmark":
         return opaque.operate(run, stage.relay, remote=planned.file)
     _check_known(planned)
-    verdict = _consider(stage, planned)
+    try:
+        verdict = _consider(stage, planned)
+    except TfauditError:
+        _record_refused(stage, planned, started)
+        raise
     recorder = Recorder(run, _ready(stage, verdict), planned.redactor)
     if verdict is not None and not verdict.decision.allowed:
         return _deny(stage, recorder, planned, verdict, started)
@@ -202,17 +208,20 @@ def _end_before(
     ended: Ended,
     started: datetime,
     verdict: Verdict | None = None,
+    refused: Refused | None = None,
 ) -> int:
     """Record a run that ended before its apply. Nothing changed, so the engine's exit code stands in any case."""
     from tfaudit.runs import deciding, summary
     from tfaudit.runs.intents import write_plan
 
     try:
-        write_plan(stage, recorder, planned, status=status, ended=ended, started=started, verdict=verdict)
+        write_plan(
+            stage, recorder, planned, status=status, ended=ended, started=started, verdict=verdict, refused=refused
+        )
     except TfauditError as error:
         stage.run.world.say(f"this run is not recorded: {error}")
     else:
-        gate = deciding.said(verdict.decision if verdict else None)
+        gate = deciding.said(verdict.decision if verdict else None, refused)
         summary.tell(stage.run, recorder, _planned(planned), status, gate=gate)
     return ended.code
 
@@ -230,6 +239,25 @@ def _consider(stage: Stage, planned: Planned) -> Verdict | None:
     if verdict is not None:
         deciding.say_findings(stage.run, verdict.evaluations)
     return verdict
+
+
+def _refused(ready: Ready | None) -> Refused | None:
+    """Return why there is no gate that the run could be held to; None where there is one, or none is needed."""
+    if ready is None or ready.gate is None:
+        return None
+    from tfaudit.runs.gating import Refused
+
+    return ready.gate if isinstance(ready.gate, Refused) else None
+
+
+def _record_refused(stage: Stage, planned: Planned, started: datetime) -> None:
+    """Record a run that is stopped since there is no gate that it could be held to, if that is what stops it."""
+    from tfaudit.runs.recording import Recorder
+
+    refused = _refused(stage.ready.peek())
+    if refused is not None:
+        recorder = Recorder(stage.run, stage.ready.result(), planned.redactor)
+        _end_before(stage, recorder, planned, "denied", _NOT_STARTED, started, refused=refused)
 
 
 def _ready(stage: Stage, verdict: Verdict | None) -> Ready:

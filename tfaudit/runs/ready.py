@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from tfaudit.errors import TfauditError
 
 if TYPE_CHECKING:
+    from tfaudit.gate.model import Rules
     from tfaudit.identity.actor import Actor
     from tfaudit.identity.delegation import Checker
     from tfaudit.identity.gather import Gathered, Kept
     from tfaudit.identity.git import Repository
     from tfaudit.ledger.log import Ledger
-    from tfaudit.runs.gating import Gate
+    from tfaudit.runs.gating import Gate, Refused
     from tfaudit.runs.run import Run
 
 T = TypeVar("T")
@@ -35,7 +36,7 @@ class Ready:
     engine_digest: str | None
     sent: int
     """How many records of earlier runs were sent from the spool."""
-    gate: Gate | None = None
+    gate: Gate | Refused | None = None
     """The gate in force for the stack; None: the run is recorded only."""
     kept: Kept | None = None
     """The token that proves the actor, where it is good for this run alone."""
@@ -139,7 +140,7 @@ def get_ready(run: Run, asked: Background[Repository | None] | None = None) -> R
     )
 
 
-def _gate(run: Run, ledger: Ledger, stack: str, state_key: str | None) -> Gate | None:
+def _gate(run: Run, ledger: Ledger, stack: str, state_key: str | None) -> Gate | Refused | None:
     from tfaudit.engine.argv import Role
     from tfaudit.runs import gating
 
@@ -151,7 +152,7 @@ def identify(
     run: Run,
     ledger: Ledger,
     repository: Repository | None,
-    gate: Gate | None,
+    gate: Gate | Refused | None,
     stack: str,
     *,
     early: Gathered | None = None,
@@ -165,13 +166,14 @@ def identify(
     from tfaudit.engine import brand
     from tfaudit.identity.gather import gather
 
-    whole = gate is None or early is not None
+    rules = _rules(gate)
+    whole = rules is None or early is not None
     cache = brand.default_cache(run.world.environ)
     found = gather(
         run.world.environ,
         run.workdir.root,
         run.config.identity if gate is None else gate.identity,
-        run.config.identities if gate is None else gate.rules.identities,
+        run.config.identities if rules is None else rules.identities,
         origin=ledger.origin,
         run_id=run.run_id,
         change_digest=change_digest,
@@ -181,21 +183,29 @@ def identify(
         token=whole,
         early=early,
         repository=repository,
-        delegations=_delegations(run, gate, stack),
+        delegations=_delegations(run, rules, stack),
     )
     for problem in found.problems if whole else ():
         run.world.say(f"not proven: {problem}")
     return found
 
 
-def _delegations(run: Run, gate: Gate | None, stack: str) -> Checker | None:
+def _rules(gate: Gate | Refused | None) -> Rules | None:
+    if gate is None:
+        return None
+    from tfaudit.runs.gating import Refused
+
+    return None if isinstance(gate, Refused) else gate.rules
+
+
+def _delegations(run: Run, rules: Rules | None, stack: str) -> Checker | None:
     """Return what checks a person's signed word that an agent acts for them; without a gate there are no approvers."""
-    if gate is None or "TFAUDIT_DELEGATION" not in run.world.environ:
+    if rules is None or "TFAUDIT_DELEGATION" not in run.world.environ:
         return None
     from tfaudit.ledger import ids
     from tfaudit.runs.delegations import StackChecker
 
-    return StackChecker(approvers=gate.rules.approvers or (), stack=stack, now=ids.milliseconds(run.world.clock()))
+    return StackChecker(approvers=rules.approvers or (), stack=stack, now=ids.milliseconds(run.world.clock()))
 
 
 def _drain(run: Run, ledger: Ledger) -> int:

@@ -108,5 +108,9 @@ class Stage:
 def _close_policy(background: Background[Ready]) -> None:
     """End what was started to evaluate the policy, whether or not it came to that."""
     ready = background.peek()
-    if ready is not None and ready.gate is not None:
+    if ready is None or ready.gate is None:
+        return
+    from tfaudit.runs.gating import Gate
+
+    if isinstance(ready.gate, Gate):
         ready.gate.policy.close()
