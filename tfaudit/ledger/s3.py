@@ -16,9 +16,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeVar
 
 from tfaudit.errors import ConfigError, LedgerError
+from tfaudit.ledger.s3_plain import Plain, Way, way_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from concurrent.futures import Executor, Future
 
     from tfaudit.config import S3Settings
@@ -93,6 +94,7 @@ class Bucket:
         self.time = Time(now)
         self._make = client or self._connect
         self._clients: dict[int, Any] = {}
+        self._plain: dict[int, Plain | None] | None = {} if client is None else None
         self._threads: dict[int, Executor] = {}
         self._lock = threading.Lock()
 
@@ -118,16 +120,26 @@ class Bucket:
     @property
     def is_amazon(self) -> bool:
         """Whether the requests go to AWS itself, whose abilities are known."""
+        plain = self._plainly()
+        if plain is not None:
+            return plain.way.endpoint is None or bool(_AMAZON.fullmatch(plain.way.endpoint))
         return bool(_AMAZON.fullmatch(self.client.meta.endpoint_url))
 
-    def call(self, operation: str, *, expected: Iterable[str] = (), **parameters: Any) -> Answer:  # noqa: ANN401
+    def call(self, operation: str, *, expected: Collection[str] = (), **parameters: Any) -> Answer:  # noqa: ANN401
         """Send one request about this bucket; an error whose code is ``expected`` is an answer like any other.
 
         Raises :class:`LedgerError` with the reason in words for every other failure.
         """
+        sent, tried = self.time.local(), False
+        plain = self._plainly()
+        if plain is not None:
+            found = plain.send(operation, {"Bucket": self.place.bucket, **parameters}, expected)
+            if found is not None:
+                self._learn_time(found[1], sent)
+                return Answer(*found, retried=False)
+            tried = plain.failed
         from botocore.exceptions import BotoCoreError, ClientError
 
-        sent = self.time.local()
         try:
             response = getattr(self.client, operation)(Bucket=self.place.bucket, **parameters)
             code = None
@@ -145,7 +157,7 @@ class Bucket:
         else:
             self._learn_time(response, sent)
         about = response.get("ResponseMetadata", {})
-        return Answer(code, response, retried=bool(about.get("RetryAttempts")))
+        return Answer(code, response, retried=tried or bool(about.get("RetryAttempts")))
 
     def each(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
         """Yield what ``function`` returns for each item, in order, several at a time."""
@@ -172,8 +184,22 @@ class Bucket:
 
         Raises :class:`LedgerError` when the store can't be reached; it will then be the same for what comes.
         """
+        plain = self._plainly()
+        if plain is not None:
+            plain.connect(self.place.bucket, _AT_ONCE)
+            return
         for _ in self.each(lambda _: self.call("head_bucket", expected=("403", "404")), range(_AT_ONCE)):
             pass
+
+    def _plainly(self) -> Plain | None:
+        """Return what sends this process's requests without the SDK, as long as that goes well."""
+        if self._plain is None:
+            return None
+        process = os.getpid()
+        if process not in self._plain:
+            self._plain[process] = _plain(self.settings)
+        found = self._plain[process]
+        return None if found is None or found.failed else found
 
     def _connect(self) -> Any:  # noqa: ANN401 - as above
         from botocore.exceptions import BotoCoreError
@@ -220,7 +246,16 @@ class Bucket:
 
 
 _clients: Final[dict[tuple[object, ...], Any]] = {}
+_plains: Final[dict[tuple[int, Way], Plain]] = {}
 _connecting: Final = threading.Lock()
+
+
+def _plain(settings: S3Settings) -> Plain | None:
+    way = way_now(settings)
+    if way is None:
+        return None
+    with _connecting:
+        return _plains.setdefault((os.getpid(), way), Plain(way))
 
 
 def _client(settings: S3Settings) -> Any:  # noqa: ANN401 - as above

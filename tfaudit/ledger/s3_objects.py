@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import sys
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from tfaudit.errors import LedgerError
@@ -38,6 +39,11 @@ class Body(io.RawIOBase):
     def checksum(self) -> str:
         """The SHA-256 as S3 wants it."""
         return base64.b64encode(self.digest).decode()
+
+    def whole(self) -> bytes:
+        """Return all of it."""
+        self.seek(0)
+        return self.read()
 
     def readable(self) -> bool:
         """Return True."""
@@ -101,8 +107,6 @@ class Remote(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
         """Fill ``buffer``; raises :class:`LedgerError` when the store failed."""
-        from botocore.exceptions import BotoCoreError
-
         wanted = min(len(buffer), self._end - self._at)
         for _ in range(TRIES):
             if wanted <= 0:
@@ -111,7 +115,7 @@ class Remote(io.RawIOBase):
                 self._body = self._ask()
             try:
                 part = self._body.read(wanted)
-            except (BotoCoreError, OSError):
+            except broken():
                 self._body = None
                 continue
             if part:
@@ -133,6 +137,15 @@ class Remote(io.RawIOBase):
             self._body.close()
             self._body = None
         super().close()
+
+
+def broken() -> tuple[type[Exception], ...]:
+    """Return what reading an answer's body may raise; the SDK's own errors only where it has been loaded."""
+    if "botocore" not in sys.modules:
+        return (OSError,)
+    from botocore.exceptions import BotoCoreError
+
+    return OSError, BotoCoreError
 
 
 def get(bucket: Bucket, key: str, version: str | None, *, start: int, end: int) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from tfaudit.errors import LedgerError
 from tfaudit.ledger.s3_ahead import Ahead
 from tfaudit.ledger.s3_creating import BUSY, TAKEN
 from tfaudit.ledger.s3_listing import GONE, Pages, list_current, version_pages
-from tfaudit.ledger.s3_objects import Body, Remote, digest_of, stream
+from tfaudit.ledger.s3_objects import Body, Remote, broken, digest_of, stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -155,9 +155,7 @@ def _whole_size(answer: Answer) -> int:
 
 
 def _read(bucket: Bucket, key: str, body: Any) -> bytes:  # noqa: ANN401 - botocore's stream
-    from botocore.exceptions import BotoCoreError
-
     try:
         return bytes(body.read())
-    except (BotoCoreError, OSError) as error:
+    except broken() as error:
         raise LedgerError(f"{bucket}/{key} breaks off", hint="try again") from error
