@@ -275,14 +275,30 @@ def test_quiet_calls_are_shielded_once(scene: Scene) -> None:
     assert scene.signals() == [signal.SIGINT]
 
 
-def test_tfaudit_is_killed(scene: Scene) -> None:
-    """If tfaudit is killed, the engine is told to stop, and can go on writing until it has."""
-    scene.write_engine(WAIT_FOR_ONE + "for _ in range(2000): print('x' * 50, flush=True)")
-    process = scene.start("lines")
+@pytest.mark.parametrize("how", ["lines", "human"])
+def test_tfaudit_is_killed(scene: Scene, how: str) -> None:
+    """If tfaudit is killed, the engine is told to stop, and can go on writing, as much as it likes, until it has."""
+    scene.write_engine(WAIT_FOR_ONE + "for _ in range(50_000): print('x' * 99); print('y' * 99, file=sys.stderr)")
+    process = scene.start(how, stderr=subprocess.DEVNULL)
     process.kill()
     process.wait()
     scene.until(lambda: "finished" in scene.logged())
     assert scene.signals() == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize("how", ["lines", "human", "capture", "inherit"])
+def test_the_engine_holds_no_end_that_we_read(scene: Scene, how: str) -> None:
+    """Whatever the engine starts could read there what is meant for us."""
+    scene.write_engine(
+        "for name in os.listdir('/proc/self/fd'):\n"
+        "    try: write('fd', name, os.readlink(f'/proc/self/fd/{name}').replace(' ', ''))\n"
+        "    except OSError: pass"
+    )
+    scene.start(how, stderr=subprocess.DEVNULL)
+    scene.ended()
+    held = [line.split() for line in scene.logged().splitlines() if line.startswith("fd")]
+    assert held
+    assert [where for _, number, where in held if int(number) > 2 and not where.startswith("/")] == []
 
 
 def test_engine_is_killed(scene: Scene) -> None:

@@ -28,7 +28,7 @@ Write = Callable[[bytes], None]
 _CHUNK: Final = 64 * 1024
 _PATIENCE: Final = 3.0
 # Ends by SIGKILL when the engine has ended, by the end of its input when tfaudit has.
-_WATCH: Final = 'read -r engine; read -r end; kill -TERM "$engine"'
+_WATCH: Final = 'read -r engine; read -r end; kill -TERM "$engine"; for fd; do cat <"/dev/fd/$fd" & done; wait'
 
 
 class _Watcher:
@@ -37,21 +37,31 @@ class _Watcher:
     A shell that waits for the end of a pipe whose other end only tfaudit holds. Linux's death signal (prctl) won't do:
     it is sent again for each thread that dies after the one that started the engine, and a second SIGTERM is the order
     to drop everything.
+
+    It holds the ends of the engine's pipes that we read, too, and reads them when we no longer can: else the engine
+    would die of SIGPIPE at its next line, with changes half made and not in the state. The engine itself could hold
+    them, but whatever it starts would inherit them then, and could read there what is meant for us.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Sequence[int]) -> None:
         theirs, self._lifeline = os.pipe()
         self._process: subprocess.Popen[bytes] | None = None
         with suppress(OSError):  # a system without a shell has no watcher
             # In a session of its own, and with the run's signals blocked: nothing meant for us ends it.
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _WATCH],
+                ["/bin/sh", "-c", _WATCH, "sh", *map(str, kept)],
                 stdin=theirs,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
+                pass_fds=kept,
             )
         os.close(theirs)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is one."""
+        return self._process is not None
 
     def watch(self, pid: int) -> None:
         """Name the process to stop."""
@@ -161,14 +171,16 @@ def spawn(
     stdio: tuple[int, int, int],
     pass_fds: Sequence[int],
     *,
+    kept: Sequence[int] = (),
     shielded: bool,
 ) -> Child:
-    """Start the engine, watched over unless it only reads."""
+    """Start the engine, watched over unless it only reads; ``pass_fds`` are for it, ``kept`` outlive us if need be."""
     own_group = shielded or not terminal.is_foreground()
     name = PurePath(engine[0]).name.removesuffix("-bin")
-    watcher = None if shielded else _Watcher()
+    watcher = None if shielded else _Watcher(kept)
+    alone = watcher is None or not watcher.is_there
     try:
-        with _inheritable(pass_fds):
+        with _inheritable((*pass_fds, *(kept if alone else ()))):
             pid = os.posix_spawn(
                 engine[0],
                 [name, *engine[1:], *call.args],

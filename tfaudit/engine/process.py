@@ -103,10 +103,11 @@ def run_human(
         sinks: dict[int, Write] = {stdout.ours: _filtered(show, line_filter)}
         if stderr is not stdout:
             sinks[stderr.ours] = _filtered(err.write, line_filter)
-        fds = [*pass_fds, *stdout.survivor(), *stderr.survivor()]
+        fds, kept = [*pass_fds], [*stdout.survivor(), *stderr.survivor()]
         if side is not None:
             sinks[side.ours] = side.lines.write
-            fds += [side.ours, side.theirs]
+            fds.append(side.theirs)
+            kept.append(side.ours)
 
         def resize() -> None:
             for channel, fd in ((stdout, 1), (stderr, 2)):
@@ -124,6 +125,7 @@ def run_human(
             stderr=stderr.take(stack),
             sinks=sinks,
             pass_fds=fds,
+            kept=kept,
             feeding=stdin,
             opened=(stdout, stderr),
         )
@@ -161,7 +163,8 @@ def run_lines(
             stdout=stdout.take(stack),
             stderr=stderr.take(stack),
             sinks={stdout.ours: take, stderr.ours: on_stderr or Output(2).write},
-            pass_fds=[*pass_fds, *stdout.survivor(), *stderr.survivor()],
+            pass_fds=pass_fds,
+            kept=[*stdout.survivor(), *stderr.survivor()],
             opened=(stdout, stderr),
             lull=_LULL_MILLISECONDS,
         )
@@ -248,11 +251,7 @@ class _Channel:
             self.theirs = -1
 
     def survivor(self) -> tuple[int, ...]:
-        """Return our end of a pipe, for the engine to hold too.
-
-        Should tfaudit be killed, the pipe still has a reader: the engine doesn't die of SIGPIPE at its next line, with
-        changes half made and not in the state. The pipe is large enough for what it has yet to say.
-        """
+        """Return our end of a pipe, which must have a reader until the engine ends, also should tfaudit be killed."""
         return () if self.is_terminal else (self.ours,)
 
 
@@ -303,6 +302,7 @@ def _run(
     stderr: int,
     sinks: dict[int, Write],
     pass_fds: Sequence[int] = (),
+    kept: Sequence[int] = (),
     feeding: Input | None = None,
     opened: tuple[_Channel, ...] = (),
     shielded: bool = False,
@@ -313,7 +313,8 @@ def _run(
     started: list[Child] = []
 
     def spawn() -> Child:
-        started.append(child.spawn(engine, call, relay, (stdin, stdout, stderr), pass_fds, shielded=shielded))
+        stdio = (stdin, stdout, stderr)
+        started.append(child.spawn(engine, call, relay, stdio, pass_fds, kept=kept, shielded=shielded))
         return started[0]
 
     relay.start(spawn)
