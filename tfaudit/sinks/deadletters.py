@@ -38,7 +38,7 @@ class DeadLetter:
     @property
     def name(self) -> str:
         """What it is called in the store."""
-        return f"{FOLDER}{self.id.replace('/', '-')}.json"
+        return _name(self.id)
 
 
 def put(shelf: Shelf, letter: DeadLetter) -> None:
@@ -85,6 +85,10 @@ def every(shelf: Shelf) -> Iterator[DeadLetter]:
                 yield DeadLetter(id=document_id, place=Place(position, line), reason=reason, time=moment, rest=rest)
 
 
-def remove(shelf: Shelf, letter: DeadLetter) -> None:
-    """Forget one that was accepted after all; errors as :func:`put`."""
-    shelf.remove(letter.name)
+def remove(shelf: Shelf, document_id: str) -> None:
+    """Forget the one about a document that was accepted after all; errors as :func:`put`."""
+    shelf.remove(_name(document_id))
+
+
+def _name(document_id: str) -> str:
+    return f"{FOLDER}{document_id.replace('/', '-')}.json"

@@ -1,6 +1,6 @@
 """Which of several jobs delivers to a sink at this moment?
 
-A lease ends by itself: a job that was killed holds up the others for a minute at most, and nobody waits for one. Each
+A lease ends by itself: a job that was killed holds up the others for less than a minute, and nobody waits for one. Each
 taking has a number, created on condition that nobody has; so of two that find a lease ended, one takes it. What is
 behind a lost lease is only that a document is sent twice.
 """
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from tfaudit.sinks.shelf import Shelf
 
 FOLDER: Final = "lease/"
-LENGTH: Final = 60_000
-"""Milliseconds; renewed when half of them are over."""
+LENGTH: Final = 40_000
+"""Milliseconds: longer than a sink takes to answer or to be given up."""
+_LEAST: Final = 25_000
+"""It is renewed where less of it is left."""
 _DIGITS: Final = 12
 
 
@@ -37,7 +39,7 @@ class Lease:
         Raises :class:`LedgerError` when the store failed.
         """
         now = self._now()
-        if now + LENGTH // 2 < self._until:
+        if now + _LEAST < self._until:
             return True
         if self._shelf.read(_name(self._number + 1)) is not None:
             return False
