@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 
+import pytest
 from reading import run, tfaudit
 
 from tfaudit import schema
@@ -32,6 +33,31 @@ def test_csv_has_the_same_rows(place, capfd, tmp_path):
     assert tuple(rows[0]) == COLUMNS
     assert [row["event_id"] for row in rows] == [event["event_id"] for event in events]
     assert [row["outcome"] for row in rows] == ["applied", "applied", "errored", "applied", ""]
+
+
+@pytest.mark.parametrize(("form", "uid"), [("ocsf", ("metadata", "uid")), ("ecs", ("event", "id"))])
+def test_the_same_events_in_another_schema(place, capfd, form, uid):
+    """OCSF and ECS hold the same events in the same order, a JSON object a line, with what came of each."""
+    _, native, _ = tfaudit(place, capfd, "export", "--format", "jsonl", "-o", "-")
+    code, out, err = tfaudit(place, capfd, "export", "--format", form, "-o", "-")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert (code, "exported 5 change events" in err) == (0, True)
+    assert [event[uid[0]][uid[1]] for event in events] == [json.loads(line)["event_id"] for line in native.splitlines()]
+    ends = [event["status"] if form == "ocsf" else event["event"]["outcome"] for event in events]
+    pending = "Pending" if form == "ocsf" else "unknown"
+    assert [end.lower() for end in ends] == ["success", "success", "failure", "success", pending.lower()]
+
+
+@pytest.mark.parametrize("form", ["ocsf", "ecs"])
+def test_an_altered_record_leaves_no_file_in_another_schema(place, capfd, tmp_path, form):
+    """Whole or not at all holds for every schema."""
+    entries = map(json.loads, tfaudit(place, capfd, "log", "--json")[1].splitlines())
+    (name,) = (entry["record_id"] for entry in entries if entry["kind"] == "intent" and entry["events"] == 2)
+    file = place.record_file(name)
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes().replace(b'"aws_x.db"', b'"aws_x.dx"'))
+    assert run(place, "export", "--format", form, "-o", str(tmp_path / "out")).returncode == 76
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["place"]
 
 
 def test_stdout_gets_the_same_bytes(place, capfd, tmp_path):

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Literal, get_args
 
 import click
 
@@ -17,9 +17,11 @@ from tfaudit.errors import VerificationError
 
 _STDOUT: Final = "-"
 
+Form = Literal["jsonl", "csv", "ocsf", "ecs"]
+
 
 @click.command("export")
-@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), required=True, help="The format.")
+@click.option("--format", "form", type=click.Choice(get_args(Form)), required=True, help="The format.")
 @click.option("-o", "--output", "output", metavar="FILE", required=True, help="The file to write; - is stdout.")
 @period_options
 @stack_option
@@ -28,7 +30,7 @@ _STDOUT: Final = "-"
 @click.pass_obj
 def command(
     options: Options,
-    form: str,
+    form: Form,
     output: str,
     start: str | None,
     end: str | None,
@@ -39,14 +41,15 @@ def command(
     """Write every recorded change of a time with what came of it.
 
     The file is there whole or not at all; what goes to stdout is whole if the exit code is 0. Nothing is left out:
-    where a record is altered or missing, it stops with 76.
+    where a record is altered or missing, it stops with 76. jsonl is tfaudit's own schema, one change event a line; ocsf
+    and ecs are the same events in those schemas.
     """
     from tfaudit.export import table
     from tfaudit.export.population import population
 
     wanted = chosen(stack=stack, start=start, end=end)
     looked = Looked()
-    encode: Callable[[Mapping[str, Any]], bytes] = table.row if form == "csv" else json_line
+    encode = _encoder(form)
     with looking(options, looked) as view, _opened(output, force=force) as out:
         events = population(view, wanted, plans=plans)
         if form == "csv":
@@ -63,6 +66,18 @@ def command(
             f"size {tree.size} root {tree.root.hex()}"
         )
     return 0
+
+
+def _encoder(form: Form) -> Callable[[Mapping[str, Any]], bytes]:
+    if form == "csv":
+        from tfaudit.export import table
+
+        return table.row
+    if form == "jsonl":
+        return json_line
+    from tfaudit.events import shapes
+
+    return lambda event: json_line(shapes.shape(form, shapes.of_event(event)))
 
 
 @contextmanager

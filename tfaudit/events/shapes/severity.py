@@ -19,10 +19,10 @@ _ACTIONS: Final = {
     "forget": 2,
     "delete": 4,
     "replace": 4,
-    # What we don't know may be the gravest of plain changes.
+    # What we don't know may be as grave.
     "unknown": 4,
 }
-_DESTROYS: Final = frozenset({"delete", "replace"})
+_DESTROYS: Final = frozenset({"delete", "replace", "unknown"})
 _NOTHING: Final = frozenset({"declined", "not-started"})
 """What came of a run that changed nothing."""
 _COMMANDS: Final = {
@@ -35,6 +35,8 @@ _COMMANDS: Final = {
     "state replace-provider": 3,
 }
 """Commands of which there are no changes to look at, by what they may do; 2 for every other one."""
+_DESTRUCTIVE: Final = frozenset({"destroy", "state push", "workspace delete"})
+"""Those of which the outcome is as grave: what else an apply did, the outcomes of its changes tell."""
 _RECORDS: Final = {
     "access": 1,
     "adopt": 1,
@@ -92,8 +94,7 @@ def _of_record(body: Mapping[str, Any]) -> int:
     if record in ("outcome", "operation"):
         if _status(body) in _NOTHING:
             return 1
-        destroyed = body.get("command") in ("destroy", "workspace delete")
-        return (5 if _in_production(body) else 4) if destroyed else 2
+        return _of_command(body) if body.get("command") in _DESTRUCTIVE else 2
     if record == "retention" and _member(body, "retention", "action") in ("prune", "release"):
         return 4
     return _RECORDS.get(str(record), 2)
@@ -106,8 +107,6 @@ def _of_counts(body: Mapping[str, Any]) -> int:
         return 2
     if any(counts.get(name) for name in _DESTROYS):
         return 5 if _in_production(body) else 4
-    if counts.get("unknown"):
-        return 4
     return 2 if any(counts.get(name) for name in ("create", "update", "forget", "moved", "imported", "outputs")) else 1
 
 
