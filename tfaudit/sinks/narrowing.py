@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tfaudit.sinks.model import Accepted, Answer, Encoded, Later, Refused
+from tfaudit.sinks.model import Answer, Encoded, Later, Misconfigured, Refused
 
 MAX_REQUESTS: Final = 40
 """Of one batch: more than it takes to find one document among some hundreds, less than each alone."""
@@ -26,12 +26,13 @@ class Doubtful:
 
 
 def narrowed(
-    batch: Sequence[Encoded], ask: Callable[[Sequence[Encoded]], Sequence[Answer] | Doubtful]
+    batch: Sequence[Encoded], ask: Callable[[Sequence[Encoded]], Answer | Sequence[Answer] | Doubtful]
 ) -> Sequence[Answer]:
     """Return an answer for each document of ``batch``, asking for ever smaller parts of it where one is doubtful.
 
-    Parts are asked for in order, and nothing more once one can't be taken now: that answer stands for all that is left,
-    and so it does for what is still doubtful after :data:`MAX_REQUESTS` or :data:`SECONDS`.
+    ``ask`` gives an answer for each document of its part, or one for all of them. Parts are asked for in order, and
+    nothing more once one can't be taken now: that answer stands for all that is left, and so it does for what is still
+    doubtful after :data:`MAX_REQUESTS` or :data:`SECONDS`.
     """
     until = time.monotonic() + SECONDS
     answers: list[Answer] = []
@@ -45,8 +46,9 @@ def narrowed(
         said = ask(part)
         asked += 1
         if not isinstance(said, Doubtful):
-            answers.extend(said)
-            if stopping := [one for one in said if not isinstance(one, Accepted | Refused)]:
+            given = [said] * len(part) if isinstance(said, Answer) else said
+            answers.extend(given)
+            if stopping := [one for one in given if isinstance(one, Later | Misconfigured)]:
                 return [*answers, *[stopping[-1]] * (len(batch) - len(answers))]
         elif len(part) == 1:
             answers.append(Refused(reason=said.reason))

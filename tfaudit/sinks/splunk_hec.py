@@ -141,23 +141,21 @@ class SplunkSink:
         """Close the connection."""
         self._server.close()
 
-    def _post(self, part: Sequence[Encoded]) -> Sequence[Answer] | Doubtful:
+    def _post(self, part: Sequence[Encoded]) -> Answer | Doubtful:
         body = b"".join(one.content for one in part)
         reply = self._server.ask("POST", _EVENT, body=body, headers=self._headers, compress=True)
         if not isinstance(reply, Reply):
-            return [reply] * len(part)
+            return reply
         meaning = self._meaning(reply)
-        if isinstance(meaning, Doubtful):
-            return meaning
         if meaning is not None:
-            return [meaning] * len(part)
+            return meaning
         if not self._acknowledge:
-            return [Accepted()] * len(part)
+            return Accepted()
         ack = reply.members().get("ackId")
         if not isinstance(ack, int) or isinstance(ack, bool):
-            return [_configuration(self._server.at.where, _ACK_DISABLED)] * len(part)
+            return _configuration(self._server.at.where, _ACK_DISABLED)
         self._sent.update(dict.fromkeys((one.id for one in part), (ack, time.monotonic())))
-        return [Accepted(receipt=str(ack))] * len(part)
+        return Accepted(receipt=str(ack))
 
     def _meaning(self, reply: Reply) -> Doubtful | Misconfigured | Later | None:
         """Return what an answer to events means; None where they are taken."""
