@@ -23,6 +23,7 @@ VERBS: Final = frozenset(
     {
         "approve",
         "config",
+        "deliver",
         "demo",
         "doctor",
         "export",

@@ -14,6 +14,7 @@ from tfaudit.errors import UsageError
 _MODULES: Final = {
     "approve": "tfaudit.cli.approve",
     "config": "tfaudit.cli.config",
+    "deliver": "tfaudit.cli.deliver",
     "demo": "tfaudit.cli.demo",
     "doctor": "tfaudit.cli.doctor",
     "export": "tfaudit.cli.export",

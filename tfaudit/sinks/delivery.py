@@ -164,8 +164,8 @@ class Delivery:
             )
         if found.url != url:
             self.note = (
-                f"it has another URL than before, and goes on where the other was left, at record {found.next.position}"
-                " of the log (to send everything there, give it another name)"
+                "it has another URL than before, and goes on where the other was left, at position"
+                f" {found.next.position} of the log (to send everything there, give it another name)"
             )
             found = replace(found, url=url, time=self._pace.now())
             cursor_.advance(self._shelf, found)
