@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,7 +120,7 @@ def listing(content: bytes) -> dict[str, Any]:
     root = parse(content)
     if not root.tag.endswith("Result"):
         raise ValueError(f"{root.tag} is no listing")
-    decode = unquote if _value(root, "EncodingType") == "url" else str
+    decode = unquote_plus if _value(root, "EncodingType") == "url" else str
     found: dict[str, Any] = {"IsTruncated": _value(root, "IsTruncated") == "true"}
     for name in ("NextKeyMarker", "NextVersionIdMarker", "NextContinuationToken"):
         value = _value(root, name)
@@ -153,7 +153,7 @@ def parse(content: bytes) -> Element:
         raise ValueError(str(error)) from error
 
 
-def _entry(one: Element, decode: Any) -> dict[str, Any]:  # noqa: ANN401 - str or unquote
+def _entry(one: Element, decode: Any) -> dict[str, Any]:  # noqa: ANN401 - str or unquote_plus
     entry: dict[str, Any] = {}
     for child in one:
         name = child.tag.rpartition("}")[2]
