@@ -38,6 +38,7 @@ module "policies" {
   administrators = var.administrators
   oidc           = var.oidc
   replica        = var.replica
+  delivery       = var.delivery
 }
 
 module "buckets" {

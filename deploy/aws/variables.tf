@@ -238,6 +238,45 @@ variable "replica" {
   default = null
 }
 
+variable "delivery" {
+  description = <<-EOT
+    The sinks on AWS that every writer's role may deliver to, and nothing else there. cloudtrail_lake: ARNs of channels;
+    cloudwatch_logs: of log groups; eventbridge: of buses; sns: of topics; s3: "bucket" or "bucket/prefix" of plain
+    copies. roles: ARNs of roles that are taken for it, as for another account. secrets: ARNs of what sinks find in
+    Secrets Manager, of which the last characters may be "-*". keys: ARNs of the keys that encrypt topics, copies, secrets.
+  EOT
+  type = object({
+    cloudtrail_lake = optional(list(string), [])
+    cloudwatch_logs = optional(list(string), [])
+    eventbridge     = optional(list(string), [])
+    sns             = optional(list(string), [])
+    s3              = optional(list(string), [])
+    roles           = optional(list(string), [])
+    secrets         = optional(list(string), [])
+    keys            = optional(list(string), [])
+  })
+  default = {}
+
+  validation {
+    condition = alltrue([
+      for kind, arns in {
+        "cloudtrail:[a-z0-9-]+:[0-9]{12}:channel/[A-Za-z0-9-]+"              = var.delivery.cloudtrail_lake
+        "logs:[a-z0-9-]+:[0-9]{12}:log-group:[.\\-_/#A-Za-z0-9]+(:[*])?"     = var.delivery.cloudwatch_logs
+        "events:[a-z0-9-]+:[0-9]{12}:event-bus/[.\\-_/A-Za-z0-9]+"           = var.delivery.eventbridge
+        "sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+(\\.fifo)?"                  = var.delivery.sns
+        "iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]+"                           = var.delivery.roles
+        "secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+[*]?" = var.delivery.secrets
+        "kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+"                         = var.delivery.keys
+      } : alltrue([for arn in arns : can(regex("^arn:aws[a-z-]*:${kind}$", arn))])
+    ])
+    error_message = "Sinks are named by their ARNs, each under its kind and without wildcards."
+  }
+  validation {
+    condition     = alltrue([for place in var.delivery.s3 : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9_.=-]+)*$", place))])
+    error_message = "A copy's place is \"bucket\" or \"bucket/prefix\"."
+  }
+}
+
 variable "transition" {
   description = "The class that records of more than 128 KB go to, and after how many days; null: they stay. Every class here can be read at once, as verify does."
   type = object({

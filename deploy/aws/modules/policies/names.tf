@@ -46,7 +46,7 @@ locals {
     )
   }
   # What the working bucket holds beside disclosures, and may lose.
-  derived  = [for key in ["head", "index/*", "outbox/*", "probe"] : "${local.working}${key}"]
+  derived  = [for key in ["alerts/*", "delivery/*", "head", "index/*", "outbox/*", "probe"] : "${local.working}${key}"]
   locked   = concat(["${local.evidence}genesis.json", "${local.evidence}records/*"], local.committed)
   readable = concat(local.locked, ["${local.evidence}probe/*"])
 }

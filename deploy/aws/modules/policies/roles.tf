@@ -129,6 +129,8 @@ locals {
           },
         ],
         [for statement in local.keeping : statement if its.keeper],
+        local.deliver,
+        local.use_sink_keys,
       )
     }
   }

@@ -156,3 +156,18 @@ variable "replica" {
   })
   default = null
 }
+
+variable "delivery" {
+  description = "Where writers deliver copies of the records to; see the root module."
+  type = object({
+    cloudtrail_lake = optional(list(string), [])
+    cloudwatch_logs = optional(list(string), [])
+    eventbridge     = optional(list(string), [])
+    sns             = optional(list(string), [])
+    s3              = optional(list(string), [])
+    roles           = optional(list(string), [])
+    secrets         = optional(list(string), [])
+    keys            = optional(list(string), [])
+  })
+  default = {}
+}
