@@ -1,0 +1,1 @@
+"""Who is told of what happened, in which words, and how often."""
