@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,22 @@ def test_tfaudit_as_json(twin: Twin, case: Case) -> None:
     twin.same(case)
 
 
-def test_what_is_no_plan_file_is_refused_by_tfaudit(project: support.Project) -> None:
-    """A saved plan that is none is refused before the engine sees it: by then another file might be at its path."""
+@pytest.mark.parametrize("case", cases.NO_PLAN, ids=lambda case: case.name)
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipes", "terminal"])
+def test_what_is_no_plan_file(twin: Twin, case: Case, terminal: bool) -> None:
+    """The engine says what is wrong with a saved plan that is none; it is not given the path to say it of."""
+    twin.same(case, terminal=terminal)
+
+
+def test_what_some_engine_could_take_for_a_plan_is_not_given_to_it(project: support.Project) -> None:
+    """An archive without a state, or a remote plan's bookmark that is spelled otherwise."""
     project.write('output "o" { value = 1 }')
     project.run_engine("init")
     project.tfaudit("setup", "--yes")
-    result = project.tfaudit("apply", "main.tf", code=65)
-    assert result.stdout == ""
-    assert result.stderr.startswith("tfaudit: ")
-    assert "is not a plan file" in result.stderr
+    with zipfile.ZipFile(project.folder / "archive", "w") as archive:
+        archive.writestr("tfplan", "")
+    (project.folder / "bookmark").write_text(' {"x": {}, "Remote_plan_format": 1, "run_id": "run-1", "hostname": "h"}')
+    for name in ("archive", "bookmark"):
+        result = project.tfaudit("apply", name, code=65)
+        assert result.stdout == ""
+        assert "is not a plan file" in result.stderr

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -228,15 +229,20 @@ def test_a_full_disk_stops_before_and_spares_the_outcome_after(ready: support.Pr
     assert json.loads(done.stdout[done.stdout.index('{"ok"') :])["ok"]
 
 
-@pytest.mark.parametrize("kind", ["folder", "missing", "text", "fifo"])
-def test_a_plan_file_that_is_none_is_one_line(ready: support.Project, kind: str) -> None:
-    """A saved plan that is no plan file ends with 65 before anything happens."""
-    path = ready.folder / "saved"
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "text":
-        path.write_text("no plan")
-    elif kind == "fifo":
-        os.mkfifo(path)
+def test_a_plan_that_the_engine_can_not_show_is_not_applied(ready: support.Project) -> None:
+    """Nobody knows what it would change; the engine's own words say why it can't be shown."""
+    ready.tfaudit("plan", "-out=saved")
+    with zipfile.ZipFile(ready.folder / "saved") as made, zipfile.ZipFile(ready.folder / "other", "w") as other:
+        for name in made.namelist():
+            other.writestr(name, b"" if name == "tfplan" else made.read(name))
+    done = ready.tfaudit("apply", "-no-color", "other", code=65)
+    assert "Error: " in done.stderr
+    assert "the plan can't be looked into" in done.stderr.splitlines()[-1]
+    assert state(ready) == []
+
+
+def test_a_pipe_for_a_plan_file_is_one_line(ready: support.Project) -> None:
+    """A saved plan that is a pipe ends with 65 before anything happens: the engine would wait for it."""
+    os.mkfifo(ready.folder / "saved")
     assert "saved" in one_line(ready.tfaudit("apply", "saved", code=65).stderr)
     assert state(ready) == []

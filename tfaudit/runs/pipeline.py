@@ -152,7 +152,7 @@ def _apply(stage: Stage) -> int:
     denied = verdict if verdict is not None and not verdict.decision.allowed else None
     asked = planned.applyable and not run.invocation.auto_approve and denied is None
     showing.close_first_half(stage, planned, ended, view, asked=asked)
-    _check_known(planned)
+    _check_known(stage, planned)
     recorder = Recorder(run, _ready(stage, verdict), planned.redactor)
     if denied is not None:
         return _deny(stage, recorder, planned, denied, started)
@@ -173,16 +173,19 @@ def _apply_saved(stage: Stage, path: Path) -> int:
 
     run = stage.run
     started = run.world.clock()
-    planning.load_given(stage, path)
+    try:
+        planning.load_given(stage, path)
+    except InputError as error:
+        return _not_a_plan(stage, error)
     planned = planning.look_into(stage, planning.redactor(run))
     from tfaudit.runs import opaque
     from tfaudit.runs.recording import Recorder
 
     if planned.file is None or planned.file.kind in ("unknown", "old"):
-        raise planning.not_a_plan(path)
+        return _not_a_plan(stage, planning.not_a_plan(path))
     if planned.file.kind == "bookmark":
         return opaque.operate(run, stage.relay, remote=planned.file)
-    _check_known(planned)
+    _check_known(stage, planned)
     try:
         verdict = _consider(stage, planned)
     except TfauditError:
@@ -194,9 +197,19 @@ def _apply_saved(stage: Stage, path: Path) -> int:
     return _change(stage, recorder, planned, View(json=run.invocation.json), verdict)
 
 
-def _check_known(planned: Planned) -> None:
+def _not_a_plan(stage: Stage, error: InputError) -> int:
+    """Have the engine say what is wrong with a plan file that is none; of a sealed one only tfaudit knows."""
+    from tfaudit.runs import notaplan, planning
+
+    if stage.run.sealed or error.hint == planning.SEALED_HINT:
+        raise error
+    return notaplan.told(stage, error)
+
+
+def _check_known(stage: Stage, planned: Planned) -> None:
     """Stop an apply whose plan nobody could look into: its changes would be made unrecorded."""
     if planned.plan is None:
+        stage.screen.err.write(planned.said)
         raise InputError(f"the plan can't be looked into: {planned.problem}", hint="nothing was applied")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from tfaudit.runs.run import Run
 from tfaudit.runs.stage import Stage
 from tfaudit.runs.variables import given
 
+SEALED_HINT: Final = "it is sealed: tfaudit --sealed apply FILE"
 _SECRET_VARIABLES: Final = ("TF_VAR_", "TF_TOKEN_", "TF_ENCRYPTION")
 
 
@@ -43,6 +45,8 @@ class Planned:
     """None when there is no plan file, or when the engine could not show it."""
     problem: str | None
     """Why ``plan`` is None although there is a file."""
+    said: bytes = b""
+    """What the engine said of that, for its user alone."""
     variables: Variables | None = None
     """The root module's variables, as the plan file knows them; None where it can't be looked into."""
     document: memoryview | None = None
@@ -104,14 +108,15 @@ def _texts(backend: Backend) -> list[str]:
 def load(path: Path, scratch: Scratch) -> None:
     """Copy a saved plan file into ``scratch`` and seal it: what is looked into is what will be applied.
 
-    Raises :class:`InputError` when it is missing or no file.
+    Raises :class:`InputError` when it is missing or no file; its cause says what the system has against it.
     """
     try:
         with open_regular(path) as source, os.fdopen(os.dup(scratch.fd), "wb") as target:
             while chunk := source.read(1 << 20):
                 target.write(chunk)
     except NotAFileError as error:
-        raise InputError(f"the plan file {path} is not a file", hint="give the path that plan -out wrote") from error
+        cause = IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) if path.is_dir() else error
+        raise InputError(f"the plan file {path} is not a file", hint="give the path that plan -out wrote") from cause
     except OSError as error:
         raise InputError(f"the plan file {path} can't be read: {error.strerror}") from error
     scratch.seal()
@@ -131,9 +136,7 @@ def not_a_plan(path: Path) -> InputError:
     """Return the error that says that ``path`` is none."""
     from tfaudit.runs import sealing
 
-    hint = (
-        "it is sealed: tfaudit --sealed apply FILE" if sealing.is_sealed(path) else "give the path that plan -out wrote"
-    )
+    hint = SEALED_HINT if sealing.is_sealed(path) else "give the path that plan -out wrote"
     return InputError(f"{path} is not a plan file", hint=hint)
 
 
@@ -147,8 +150,8 @@ def look_into(stage: Stage, known: Redactor) -> Planned:
         return Planned(sha256=None, file=None, plan=None, problem="the engine wrote no plan file", redactor=known)
     sha256, file = scratch.digest(), read_plan_file(scratch.path)
 
-    def without(problem: str) -> Planned:
-        return Planned(sha256=sha256, file=file, plan=None, problem=problem, redactor=known)
+    def without(problem: str, said: bytes = b"") -> Planned:
+        return Planned(sha256=sha256, file=file, plan=None, problem=problem, said=said, redactor=known)
 
     if file.kind == "bookmark":
         return without("it lies with the remote service")
@@ -160,7 +163,7 @@ def look_into(stage: Stage, known: Redactor) -> Planned:
             run.engine.command, call, relay=stage.relay, limit=MAX_SIZE, into=shown.fd, pass_fds=scratch.fds
         )
         if captured.ended.code != 0:
-            return without(_reason(captured.ended))
+            return without(_reason(captured.ended), captured.stderr)
         document = _mapped(shown)
         plan = read_plan(document, redactor=known, given=tuple(given(run)))
     except TfauditError as error:

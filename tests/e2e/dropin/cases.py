@@ -452,3 +452,18 @@ TERMINAL = (
     Case(name="all outputs at a terminal", text=_OUTPUTS, command=("apply", "-auto-approve")),
     Case(name="invalid variable at a terminal", text=_INVALID_VARIABLE, command=("apply",)),
 )
+
+_ODD = 'a "plan" \\ é\t\u00a0'
+NO_PLAN = [
+    Case(name="no plan: a text", text=_BASIC, command=("apply", "main.tf")),
+    Case(name="no plan: nothing there", text=_BASIC, command=("apply", "no-such-file")),
+    Case(name="no plan: below a file", text=_BASIC, command=("apply", "main.tf/below")),
+    Case(name="no plan: a folder", text=_BASIC, command=("apply", ".terraform")),
+    Case(name="no plan: empty", text=_BASIC, files={"empty": ""}, command=("apply", "-auto-approve", "empty")),
+    Case(name="no plan: a long name", text=_BASIC, files={"n" * 200: "no plan"}, command=("apply", "n" * 200)),
+    Case(name="no plan: an odd name", text=_BASIC, files={_ODD: "no plan"}, command=("apply", _ODD)),
+    Case(name="no plan: without colour", text=_BASIC, command=("apply", "-no-color", "main.tf")),
+    Case(name="no plan: as JSON", text=_BASIC, files={_ODD: "no plan"}, command=("apply", "-json", _ODD)),
+    Case(name="no plan: with a variable", text=_BASIC, command=("apply", "-var=x=2", "main.tf")),
+]
+"""Applies of what is no plan file."""
