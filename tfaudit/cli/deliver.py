@@ -147,7 +147,7 @@ def _words(one: Standing) -> list[str]:
     from tfaudit.ledger import ids
 
     lines = []
-    if one.moved is None:
+    if one.moved is None or one.position == one.line == 0:
         lines.append("nothing delivered yet")
     else:
         lines.append(f"delivered up to position {one.position} of the log, last at {ids.time_text(one.moved)}")

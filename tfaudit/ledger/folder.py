@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tfaudit.errors import LedgerError
-from tfaudit.ledger.store import Entry, NoObjectError
+from tfaudit.ledger.store import Entry, ForbiddenError, NoObjectError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -190,7 +190,8 @@ def _translated(verb: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LedgerError(f"can't {verb} {path}: {error.strerror}", hint=_HINTS.get(error.errno or 0)) from error
+        kind = ForbiddenError if isinstance(error, PermissionError) else LedgerError
+        raise kind(f"can't {verb} {path}: {error.strerror}", hint=_HINTS.get(error.errno or 0)) from error
 
 
 _HINTS: Final = {

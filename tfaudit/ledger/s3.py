@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeVar
 
 from tfaudit.errors import ConfigError, LedgerError
+from tfaudit.ledger.store import ForbiddenError
 from tfaudit.ledger.s3_plain import Plain, Way, way_now
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ class Bucket:
         if code in _CREDENTIALS:
             return LedgerError(told, hint="renew the AWS credentials of this job")
         if status == 403 or code in ("AccessDenied", "403"):
-            return LedgerError(told, hint=f"these credentials need {_ACTIONS.get(operation, 'more rights')}")
+            return ForbiddenError(told, hint=f"these credentials need {_ACTIONS.get(operation, 'more rights')}")
         if status == 301 or code in _REGION:
             there = about.get("HTTPHeaders", {}).get("x-amz-bucket-region")
             known = f"the bucket is in {there}: " if there else ""

@@ -20,6 +20,10 @@ class NoObjectError(LedgerError):
     """What is at the key is no object and can't be one: a folder, a symlink, a pipe. To a log it is litter."""
 
 
+class ForbiddenError(LedgerError):
+    """The store is there, and whoever asks may not do this."""
+
+
 class Entry(NamedTuple):
     """One object of a listing."""
 

@@ -64,9 +64,12 @@ def deliver_after(run: Run, receipts: Sequence[Receipt], relay: Relay | None = N
 
 
 def deliver_receipts(
-    config: Config, world: World, receipts: Sequence[Receipt], relay: Relay | None = None
+    config: Config, world: World, receipts: Sequence[Receipt], relay: Relay | None = None, *, may_fail: bool = False
 ) -> tuple[Delivered, ...]:
-    """Do what :func:`deliver_after` does, for a verb that wrote ``receipts``."""
+    """Do what :func:`deliver_after` does, for a verb that wrote ``receipts``.
+
+    With ``may_fail`` nothing is said where this role may not deliver, as an approver's may not: others will.
+    """
     budget = config.delivery.budget.total_seconds() if config.sinks else 0.0
     if budget <= 0:
         return ()
@@ -80,7 +83,7 @@ def deliver_receipts(
         interrupted=lambda: relay is not None and relay.interrupts > before,
     )
     for one in found:
-        for line in told(one):
+        for line in () if may_fail and one.state == "failed" else told(one):
             world.say(line)
     return found
 
@@ -147,7 +150,8 @@ def chosen(config: Config, only: str | None) -> tuple[SinkSettings, ...]:
 def told(one: Delivered) -> list[str]:
     """Return what is to be said of a delivery: nothing where all went well."""
     found = [] if one.note is None else [f'sink "{one.name}": {one.note}']
-    why = (one.reason or "") + (f" ({one.hint})" if one.hint else "")
+    # What a sink says of itself may begin with its name, as here.
+    why = (one.reason or "").removeprefix(f'sink "{one.name}" ') + (f" ({one.hint})" if one.hint else "")
     left = "" if one.left is None else f"{one.left} record{'s' if one.left != 1 else ''}"
     match one.state:
         case "left":

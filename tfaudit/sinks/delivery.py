@@ -126,8 +126,11 @@ class Delivery:
     def _to_the_end(self, outbox: Outbox, cursor: Cursor, reader: Reader) -> Ended:
         """Deliver what the log holds, and what others commit meanwhile: they leave it to whoever has the lease."""
         while True:
-            ended = outbox.deliver(self._documents(reader).start(cursor.next))
+            documents = self._documents(reader)
+            ended = outbox.deliver(documents.start(cursor.next))
             cursor = outbox.cursor or cursor
+            if documents.forbidden:
+                self.note = "this job may not read disclosures: actors, reasons and values are withheld from it"
             if ended.state != "done":
                 return ended
             later = self._reader()
@@ -151,12 +154,12 @@ class Delivery:
         url, size = cursor_.url_digest(self._settings.url), reader.state.size
         found = cursor_.read(self._shelf, ledger=reader.genesis.digest)
         if found is None:
-            start = 0
-            if self._settings.start == "now":
-                start = size if self._since is None else min(self._since, size)
+            now = self._settings.start == "now"
+            start = 0 if not now else size if self._since is None else min(self._since, size)
             found = Cursor(ledger=reader.genesis.digest, url=url, next=Place(start, 0), time=self._pace.now())
-            # Kept at once: a later delivery must not find another "now".
-            cursor_.advance(self._shelf, found)
+            if now:
+                # Kept at once: a later delivery must not find another "now".
+                cursor_.advance(self._shelf, found)
         if found.next.position > size:
             raise VerificationError(
                 f"{found.next.position} records were delivered to it, and the log now holds {size}",

@@ -15,6 +15,7 @@ import msgspec
 from tfaudit.errors import InputError
 from tfaudit.events.commitment import Disclosure, decode_disclosure, opens
 from tfaudit.ledger import disclosed, ids
+from tfaudit.ledger.store import ForbiddenError
 
 if TYPE_CHECKING:
     from tfaudit.ledger.store import Store
@@ -26,13 +27,15 @@ _value: Final = msgspec.json.Decoder(float_hook=str)
 class Disclosures:
     """One record's disclosure file. Close it, or leave its ``with``.
 
-    Raises :class:`tfaudit.errors.LedgerError` where the working store fails.
+    A role that may not read it has nothing disclosed. Raises :class:`tfaudit.errors.LedgerError` where the working store fails.
     """
 
     def __init__(self, working: Store, record_id: str) -> None:
         self._working = working
         self._record_id = record_id
-        self._stream = working.open(ids.disclosure_key(record_id))
+        self.forbidden = False
+        """Whether this role may not read disclosures, so that all is withheld."""
+        self._stream = self._open()
         self._lines: Iterator[Disclosure] = iter(())
         self._ahead: Disclosure | None = None
         self._own = None if self._stream is None else self._find_own(self._stream)
@@ -66,6 +69,13 @@ class Disclosures:
             if self._ahead is None:
                 return None
         return self._ahead if self._ahead.line == number else None
+
+    def _open(self) -> BinaryIO | None:
+        try:
+            return self._working.open(ids.disclosure_key(self._record_id))
+        except ForbiddenError:
+            self.forbidden = True
+            return None
 
     def _find_own(self, stream: BinaryIO) -> Disclosure | None:
         """Return the statement's line, the file standing at its beginning afterwards."""

@@ -87,6 +87,8 @@ class Documents:
         self._intents: OrderedDict[str, RecordLine] = OrderedDict()
         self._states: OrderedDict[str, tuple[str, tuple[str, int] | None]] = OrderedDict()
         self._tree: tuple[int, dict[str, object]] | None = None
+        self.forbidden = False
+        """Whether some of them lack what this role may not read: actors, reasons, values."""
 
     def start(self, place: Place) -> Iterator[Line]:
         """Yield what there is from ``place`` on.
@@ -155,6 +157,7 @@ class Documents:
         with ExitStack() as stack:
             record, events = stack.enter_context(self._reader.whole(line))
             shown = stack.enter_context(Disclosures(self._working, line.record_id))
+            self.forbidden = self.forbidden or shown.forbidden
             common = shared(record, shown)
             if first == 0:
                 body = record_body(record, common, log=self._log(entry), unrecorded=self._unrecorded(record))

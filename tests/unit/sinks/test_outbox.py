@@ -193,7 +193,7 @@ _ANSWERS = st.sampled_from(
 @settings(max_examples=150)
 @given(data=st.data())
 def test_whatever_comes_each_document_is_accepted_dead_or_waiting(data):
-    """Whatever is answered, and whichever writes fail: before the cursor all are accepted or dead, the rest still waits."""
+    """Whatever is answered and whichever writes fail: what the cursor passed is accepted or dead, the rest waits."""
     counts = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=4))
     unfit = frozenset(data.draw(st.lists(st.sampled_from(ids(*counts)), max_size=2)))
     every = [line for line in lines(*counts) if line.id]
