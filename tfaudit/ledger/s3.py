@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeVar
 
 from tfaudit.errors import ConfigError, LedgerError
-from tfaudit.ledger.store import ForbiddenError
 from tfaudit.ledger.s3_plain import Plain, Way, way_now
+from tfaudit.ledger.store import ForbiddenError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

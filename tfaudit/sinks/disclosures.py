@@ -27,7 +27,8 @@ _value: Final = msgspec.json.Decoder(float_hook=str)
 class Disclosures:
     """One record's disclosure file. Close it, or leave its ``with``.
 
-    A role that may not read it has nothing disclosed. Raises :class:`tfaudit.errors.LedgerError` where the working store fails.
+    A role that may not read it has nothing disclosed. Raises :class:`tfaudit.errors.LedgerError` where the working
+    store fails.
     """
 
     def __init__(self, working: Store, record_id: str) -> None:
