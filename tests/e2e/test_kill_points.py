@@ -101,3 +101,29 @@ def check_truth(place: support.Project, number: int, name: str, *, is_after_inte
         for event in shown["events"]:
             if event["outcome"] and event["outcome"]["status"] == "applied" and event["type"]:
                 assert event["address"] in state, (number, name, event)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("stranger", [False, True], ids=["by the run", "another state"])
+def test_what_is_not_the_runs_own_state_proves_nothing(
+    project: support.Project, tmp_path: Path, stranger: bool
+) -> None:
+    """A creation whose object stands in the state is taken for applied there, and in no other state."""
+    place = prepared(project, tmp_path / "place")
+    place.write('resource "terraform_data" "first" {}')
+    place.tfaudit("apply", "-auto-approve")
+    place.write(CONFIGURATION)
+    log = tmp_path / "steps"
+    whole = prepared(project, tmp_path / "whole")
+    assert killed_at(whole, 0, log) == 0
+    # Before the engine applies, or when it just has.
+    step = log.read_text().splitlines().index("apply" if stranger else "applied") + 1
+    assert killed_at(place, step, tmp_path / "log") == -9
+    settle(place)
+    if stranger:
+        (place.folder / "terraform.tfstate").unlink()
+        place.run_engine("apply", "-auto-approve")
+    (closed,) = json.loads(place.tfaudit("recover", "--json").stdout)["closed"]
+    events = json.loads(place.tfaudit("inspect", "--json", closed).stdout)["events"]
+    made = [event["outcome"]["status"] for event in events if event["address"].startswith("terraform_data.kept")]
+    assert made == ["unknown" if stranger else "applied"] * 2

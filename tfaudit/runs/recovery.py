@@ -1,7 +1,9 @@
 """What came of a run that never said so: an intent without an outcome, closed by the next run or by ``recover``.
 
 Nobody saw the end, so nothing is claimed that the state does not show: a planned creation whose object the state now
-holds untainted, and a planned deletion whose object it no longer holds, are applied; all else is unknown.
+holds untainted, and a planned deletion whose object it no longer holds, are taken for applied, and marked as inferred;
+all else is unknown. Nor is anything claimed where the state is not the one that the run started from, was not written
+since, or had a later run: who did it then, nobody can tell.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from tfaudit.runs.state import Seen
 
 CLOSING: Final = ("outcome", "operation")
+_MOVING: Final = ("intent", *CLOSING)
 SETTLED_MILLISECONDS: Final = 15 * 60 * 1000
 """How old an intent from another machine must be before a run that holds the state's lock takes it for dead."""
 
@@ -53,6 +56,8 @@ class OpenRun:
     record: Record
     alive: bool | None
     """Whether the run still goes on; None where it was made on another machine."""
+    is_last: bool
+    """Whether no other run of its state was recorded since."""
 
     @property
     def run_id(self) -> str:
@@ -63,6 +68,7 @@ class OpenRun:
 def find_open(reader: Reader, run: Run, *, state_key: str | None = None) -> list[OpenRun]:
     """Return the open runs, newest first: of one state its last one, or, without ``state_key``, all of the ledger."""
     closed: set[str] = set()
+    followed: set[str | None] = set()
     found: list[OpenRun] = []
     if state_key is not None and not reader.knows_state(state_key):
         # Or else the whole log would have to be walked to find nothing.
@@ -77,9 +83,12 @@ def find_open(reader: Reader, run: Run, *, state_key: str | None = None) -> list
             if line.record_id not in closed:
                 record = reader.record(line)
                 alive = liveness.is_alive(run.config.spool, str(record.predicate.get("run_id")))
-                found.append(OpenRun(entry=entry, record=record, alive=alive))
+                is_last = line.state not in followed
+                found.append(OpenRun(entry=entry, record=record, alive=alive, is_last=is_last))
             if state_key is not None:
                 break
+        if line.kind in _MOVING:
+            followed.add(line.state)
     return found
 
 
@@ -174,7 +183,8 @@ def close(run: Run, recorder: Recorder, reader: Reader, found: OpenRun, seen: Se
     outcome = OutcomeTracker(index, recorder.redactor).finish(exit_code=None, serial_rose=state.rose(before, after))
     wanted = {change.event_id: change.actions for change in index}
     known = {change.event_id: change.address for change in index}
-    outcomes = tuple(_judge(each, wanted[each.event_id], known[each.event_id], seen) for each in outcome.outcomes)
+    told = seen if found.is_last and _went_on(before, after) else None
+    outcomes = tuple(_judge(each, wanted[each.event_id], known[each.event_id], told) for each in outcome.outcomes)
     counts: dict[str, int] = {}
     for each in outcomes:
         counts[each.status] = counts.get(each.status, 0) + 1
@@ -198,6 +208,13 @@ def close(run: Run, recorder: Recorder, reader: Reader, found: OpenRun, seen: Se
     kind = "outcome" if name in ("apply", "destroy") else "operation"
     recorder.write(kind, own, lines)
     liveness.forget(run.config.spool, found.run_id)
+
+
+def _went_on(before: StateId | None, after: StateId | None) -> bool:
+    """Tell whether the state is the one that the run started from, written since."""
+    if before is None or after is None:
+        return False
+    return before.lineage in ("", after.lineage) and bool(state.rose(before, after))
 
 
 def _judge(outcome: Outcome, actions: tuple[str, ...], address: str, seen: Seen | None) -> Outcome:
