@@ -53,7 +53,7 @@ def rows() -> Iterator[Row]:
         "six value digests an event": lambda: check(parse=True, disclose=True),
     }
     for what, way in ways.items():
-        speed = EVENTS / min(_seconds(way) for _ in range(5))
+        speed = EVENTS / min(_seconds(way) for _ in range(15))
         yield Row(
             what=f"event lines of {len(lines) // EVENTS} bytes, {what}",
             measured=f"{speed:,.0f} events/s",

@@ -37,32 +37,7 @@ class Line(msgspec.Struct, gc=False):
     attributes: list[Attribute] = []
 
 
-class Source(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    """A place in the configuration."""
-
-    file: str = ""
-    line: int = 0
-
-
-class PlainLine(Line, gc=False, forbid_unknown_fields=True):
-    """An event line that holds nothing else that could commit to a value: no other key, no object but its source."""
-
-    action: str = ""
-    actions: list[str] = []
-    action_reason: str = ""
-    importing: bool = False
-    index: int | str = 0
-    mode: str = ""
-    module: str = ""
-    name: str = ""
-    previous_address: str = ""
-    provider: str = ""
-    source: Source | None = None
-    type: str = ""
-
-
 _decoder: Final = msgspec.json.Decoder(Line)
-_plain_decoder: Final = msgspec.json.Decoder(PlainLine)
 
 
 class Checked(NamedTuple):
@@ -116,12 +91,11 @@ def check(source: Lines, *, count: int, root: bytes, parse: bool = True, disclos
             return Checked(number, f"has more lines than the {count} events that were signed", unlike)
         tree.add([sha256(b"\x00" + line).digest() for line in lines])
         if parse:
-            plain: Sequence[Line] = _parse(_plain_decoder, block) if disclosures is not None else ()
-            parsed = plain or _parse(_decoder, block)
+            parsed = _parse(block)
             if len(parsed) != len(lines):
                 unlike = unlike or _first_unlike(lines, number)
             elif disclosures is not None:
-                disclosures.check(number + 1, lines, parsed, plain=bool(plain))
+                disclosures.check(number + 1, lines, parsed, plain=b'"digest":' not in block)
         number += len(lines)
     if source.rest:
         return Checked(number, f"has bytes after event line {number} that are no line", unlike)
@@ -132,10 +106,10 @@ def check(source: Lines, *, count: int, root: bytes, parse: bool = True, disclos
     return Checked(number, None, unlike)
 
 
-def _parse(decoder: msgspec.json.Decoder[Line] | msgspec.json.Decoder[PlainLine], block: bytes) -> Sequence[Line]:
-    """Return the lines of a block; fewer or more than it has where one of them is not what the decoder reads."""
+def _parse(block: bytes) -> Sequence[Line]:
+    """Return the lines of a block; fewer or more than it has where one of them is not an event line."""
     try:
-        return decoder.decode_lines(block)
+        return _decoder.decode_lines(block)
     except UNREADABLE:
         return []
 
