@@ -176,6 +176,8 @@ def _metadata(body: Body) -> dict[str, Any]:
         "uid": str(body.get("id")),
         "correlation_uid": text(body.get("run_id")),
         "event_code": str(body.get("kind")),
+        # What a sink with a limit of its own left out.
+        "is_truncated": True if body.get("shortened") else None,
         "log_name": text(member(body, "log", "origin")),
         "log_provider": "tfaudit",
         "original_event_uid": text(body.get("event_id")),

@@ -143,6 +143,14 @@ def test_nothing_is_lost():
     assert (own["action_reason"], own["future"]) == ("replace_because_tainted", {"x": 1})
 
 
+def test_what_a_sink_left_out_is_said():
+    """A document that had to be shortened is truncated, and says where."""
+    event = check_ocsf(document(shortened=["attributes"]))
+    assert event["metadata"]["is_truncated"] is True
+    assert event["unmapped"]["tfaudit"]["shortened"] == ["attributes"]
+    assert "is_truncated" not in check_ocsf(document())["metadata"]
+
+
 def test_an_agent_is_no_person():
     """A software agent is the application, and the principal isn't said to be a person."""
     agent = {"name": "claude-code", "on_behalf_of": "github:1", "recognised": "TFAUDIT_AGENT"}
