@@ -92,6 +92,8 @@ def _post(url: str, message: dict[str, Any], seconds: float) -> str:
             )
         except urllib3.exceptions.SSLError:
             return "has no certificate that is trusted"
+        except urllib3.exceptions.NewConnectionError:
+            return "can't be reached"
         except urllib3.exceptions.TimeoutError:
             return "gave no answer in time"
         except urllib3.exceptions.HTTPError:

@@ -218,7 +218,7 @@ def _public_grants(side: View) -> set[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     for grant in _objects(side.get("grant")):
         if _text(grant, "uri").endswith(_PUBLIC_GROUPS):
-            found |= {(_text(grant, "uri"), one) for one in grant.get("permissions", ()) if isinstance(one, str)}
+            found |= {(_text(grant, "uri"), one) for one in _list(grant.get("permissions")) if isinstance(one, str)}
     for policy in _objects(side.get("access_control_policy")):
         for grant in _objects(policy.get("grant")):
             for grantee in _objects(grant.get("grantee")):
@@ -254,9 +254,9 @@ def _members(kind: str, before: View, after: View, is_new: bool) -> Iterator[str
     if not kind.startswith("google_"):
         return
 
-    def held(side: View) -> set[tuple[object, object]]:
+    def held(side: View) -> set[tuple[str, str]]:
         named = [side.get("member"), *_list(side.get("members"))]
-        return {(side.get("role"), one) for one in named if isinstance(one, str)}
+        return {(_text(side, "role"), one) for one in named if isinstance(one, str)}
 
     new = held(after) - held(before)
     if any(member in _PUBLIC_MEMBERS for _, member in new):
@@ -266,7 +266,7 @@ def _members(kind: str, before: View, after: View, is_new: bool) -> Iterator[str
 
 
 def _assigned(kind: str, before: View, after: View, is_new: bool) -> Iterator[str]:
-    role = after.get("role_definition_name")
+    role = _text(after, "role_definition_name")
     if kind == "azurerm_role_assignment" and role in _GREAT_ROLES and before.get("role_definition_name") != role:
         yield GREAT_ROLE
 
