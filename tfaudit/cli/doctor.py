@@ -21,17 +21,18 @@ _COLOURS = {"ok": "green", "warning": "yellow", "failed": "red"}
     metavar="DAYS",
     help="Warn where the bucket's oldest locks end in so many days.",
 )
+@click.option("--fix", is_flag=True, help="Install what a sink needs: Elasticsearch's index template and retention.")
 @click.pass_obj
-def command(options: Options, as_json: bool, expires_within: int) -> int:
-    """Check engine, output, signals, keys, ledger, clock and spool; each line says what to do.
+def command(options: Options, as_json: bool, expires_within: int, fix: bool) -> int:
+    """Check engine, output, signals, keys, ledger, clock, spool, sinks and alerts; each line says what to do.
 
-    Writes and removes one probe object. Exit code 0 when nothing failed.
+    Writes and removes one probe object; sends nothing to a sink or an alert. Exit code 0 when nothing failed.
     """
     from tfaudit.runs.doctor import examine
 
     world = this_world()
     code = 0
-    for check in examine(this_config(options, world), world, expires_within=expires_within):
+    for check in examine(this_config(options, world), world, expires_within=expires_within, fix=fix):
         if check.result == "failed":
             code = code or check.exit_code
         if as_json:

@@ -54,10 +54,10 @@ class Check:
     """What doctor ends with if this is the first failure."""
 
 
-def examine(config: Config, world: World, *, expires_within: int = 30) -> Iterator[Check]:
+def examine(config: Config, world: World, *, expires_within: int = 30, fix: bool = False) -> Iterator[Check]:
     """Yield what is found, in the order in which a run would need it; nothing raises.
 
-    ``expires_within`` so many days a lock may end before that is said.
+    ``expires_within`` so many days a lock may end before that is said; ``fix`` installs what a sink needs.
     """
     yield _configuration(config)
     command: tuple[str, ...] | None = None
@@ -81,6 +81,10 @@ def examine(config: Config, world: World, *, expires_within: int = 30) -> Iterat
         yield from _guarded("spool", lambda: _spool(config, world))
         yield from _guarded("space", lambda: _space(config))
     yield from _gate_checks(config, world)
+    if config.sinks or config.alerts:
+        from tfaudit.runs import sink_doctor
+
+        yield from sink_doctor.examine(config, world, fix=fix)
 
 
 def _gate_checks(config: Config, world: World) -> Iterator[Check]:
