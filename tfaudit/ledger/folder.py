@@ -228,8 +228,13 @@ def _walk(folder: Path, prefix: str, after: bytes, shallow: bool) -> Iterator[En
     named.sort(key=lambda item: item[0])
     for _, key, entry in named:
         if not key.endswith("/"):
-            regular = entry.is_file(follow_symlinks=False)
-            yield Entry(key, entry.stat(follow_symlinks=False).st_size if regular else None)
+            try:
+                regular = entry.is_file(follow_symlinks=False)
+                size = entry.stat(follow_symlinks=False).st_size if regular else None
+            except FileNotFoundError:
+                # Removed during the listing.
+                continue
+            yield Entry(key, size)
         elif shallow:
             yield Entry(key, None)
         else:

@@ -8,9 +8,10 @@ behind a lost lease is only that a document is sent twice.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from tfaudit.errors import InputError
+from tfaudit.errors import InputError, LedgerError
 from tfaudit.ledger import ids
 
 if TYPE_CHECKING:
@@ -62,9 +63,10 @@ def take(shelf: Shelf, now: Callable[[], int]) -> Lease | int:
         return until
     if not shelf.create(_name(last + 1), _until(now() + LENGTH)):
         return now() + LENGTH
-    # A crash here leaves numbers that nobody holds: the next one who takes the lease removes them.
-    for name in names:
-        shelf.remove(name)
+    # A crash here leaves numbers that nobody holds: the next one who takes the lease removes them, if it may.
+    with suppress(LedgerError):
+        for name in names:
+            shelf.remove(name)
     return Lease(shelf, last + 1, now)
 
 
