@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from tfaudit.alerts.telling import Examined
     from tfaudit.config import Config
+    from tfaudit.engine.signals import Relay
     from tfaudit.ledger.receipt import Receipt
     from tfaudit.ledger.verify.report import Report
     from tfaudit.runs.gating import Verdict
@@ -70,7 +71,7 @@ class Alerts:
     ) -> None:
         self.close()
 
-    def denied(self, recorder: Recorder, verdict: Verdict, planned: Planned | None = None) -> None:
+    def denied(self, recorder: Recorder, verdict: Verdict | None, planned: Planned | None = None) -> None:
         """Tell that the gate denied the run; its record is written, or could not be."""
         if self._is_on:
             seen = self._see(recorder, planned, verdict)
@@ -164,6 +165,21 @@ def verified(config: Config, world: World, report: Report) -> None:
     """Tell that ``verify`` found something wrong; nothing where all is well. Takes a bounded time, never raises."""
     if config.alerts and not report.ok:
         _now(config, world, lambda notices: notices.verified(report))
+
+
+def met(run: Run, relay: Relay, recorder: Recorder) -> None:
+    """Tell where the run's state is now one that no record left behind. Takes a bounded time, never raises."""
+    key = recorder.state_key
+    if not run.config.alerts or key is None:
+        return
+    from tfaudit.alerts.facts import Subject
+    from tfaudit.runs import state
+
+    version = state.current(run, relay)
+    if version is not None:
+        subject = Subject(stack=recorder.ready.stack, workspace=run.workdir.workspace)
+        found = (version.lineage, version.serial)
+        _now(run.config, run.world, lambda notices: notices.met(subject, recorder.reader(), key, found))
 
 
 def sink_failure(config: Config, world: World, *, name: str, what: str, run_id: str | None = None) -> None:

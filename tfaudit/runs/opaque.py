@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from tfaudit.runs.gating import Verdict
     from tfaudit.runs.ready import Ready
     from tfaudit.runs.run import Run
+    from tfaudit.runs.telling import Telling
 
 
-def plan(run: Run, relay: Relay) -> int:
+def plan(run: Run, relay: Relay, telling: Telling) -> int:
     """Run a remote plan as typed and record what can be told of it."""
     started = run.world.clock()
     ended = process.run_inherit(run.engine.command, typed_call(run.invocation, run.world.environ), relay=relay)
@@ -52,12 +53,14 @@ def plan(run: Run, relay: Relay) -> int:
         recorder.write("plan", own)
     except TfauditError as error:
         run.world.say(f"this plan is not recorded: {error}")
+        telling.unrecorded("a plan is not recorded")
     else:
         summary.tell(run, recorder, "a remote plan, not looked into", "planned")
+        telling.recorded(recorder)
     return ended.code
 
 
-def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
+def operate(run: Run, relay: Relay, telling: Telling, *, remote: PlanFile | None = None) -> int:
     """Run a command as typed between an intent and a record of what came of it; return its exit code.
 
     ``remote`` is the bookmark of a remote plan that is applied. Raises what keeps the intent from being recorded:
@@ -67,11 +70,11 @@ def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
     try:
         verdict = _considered(run, ready)
     except TfauditError:
-        _record_refused(run, ready)
+        _record_refused(run, ready, telling)
         raise
     recorder = Recorder(run, verdict.ready if verdict else ready, planning.redactor(run))
     if verdict is not None and not verdict.decision.allowed:
-        return _deny(run, recorder, verdict)
+        return _deny(run, recorder, verdict, telling)
     with Mark(run.config.spool, run.run_id) as mark:
         recovery.close_interrupted(run, relay, recorder, held_lock=False)
         before = state.current(run, relay)
@@ -88,6 +91,7 @@ def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
             on_failure="spool" if run.config.on_ledger_failure == "spool" and verdict is None else "raise",
             committed=_decided(verdict),
         )
+        telling.intent(recorder, None, verdict)
         backend = run.workdir.backend()
         started = run.world.clock()
         run.world.step("apply")
@@ -115,6 +119,7 @@ def operate(run: Run, relay: Relay, *, remote: PlanFile | None = None) -> int:
 
         gate = deciding.said(verdict.decision)
     summary.tell(run, recorder, run.invocation.command, status, gate=gate)
+    telling.recorded(recorder)
     return ended.code or (LedgerError.exit_code if recorder.spooled is not None else 0)
 
 
@@ -127,7 +132,7 @@ def _considered(run: Run, ready: Ready) -> Verdict | None:
     return gating.consider_unseen(run, ready)
 
 
-def _record_refused(run: Run, ready: Ready) -> None:
+def _record_refused(run: Run, ready: Ready, telling: Telling) -> None:
     """Record a command that is stopped since there is no gate that it could be held to, if that is what stops it."""
     from tfaudit.ledger import ids
     from tfaudit.runs import deciding
@@ -142,8 +147,10 @@ def _record_refused(run: Run, ready: Ready) -> None:
         _write_denied(run, recorder, lambda draft: {"decision": deciding.stopped(draft, refused, now)})
     except TfauditError as error:
         run.world.say(f"this run is not recorded: {error}")
+        telling.unrecorded("a run is not recorded")
     else:
         summary.tell(run, recorder, run.invocation.command, "denied", gate=deciding.said(None, refused))
+        telling.denied(recorder, None)
 
 
 def _decided(verdict: Verdict | None) -> Callable[[Draft], dict[str, object]] | None:
@@ -154,12 +161,13 @@ def _decided(verdict: Verdict | None) -> Callable[[Draft], dict[str, object]] | 
     return lambda draft: {"decision": deciding.recorded(draft, verdict)}
 
 
-def _deny(run: Run, recorder: Recorder, verdict: Verdict) -> int:
+def _deny(run: Run, recorder: Recorder, verdict: Verdict, telling: Telling) -> int:
     """Record that the gate denied the command, and say why."""
     from tfaudit.runs import deciding
 
     _write_denied(run, recorder, _decided(verdict))
     summary.tell(run, recorder, run.invocation.command, "denied", gate=deciding.said(verdict.decision))
+    telling.denied(recorder, verdict)
     deciding.say_denied(run, verdict)
     return DeniedError.exit_code
 
@@ -183,10 +191,11 @@ def _stopped(relay: Relay) -> Ended | None:
     return None
 
 
-def read(run: Run, relay: Relay) -> int:
+def read(run: Run, relay: Relay, telling: Telling) -> int:
     """Record that a command reads what may be secret, then run it; a ledger that is away stops it."""
     recorder = Recorder(run, get_ready(run), planning.redactor(run))
     recorder.write("access", {"capture": "none", "state": facts.state(recorder.state_key, None)})
+    telling.recorded(recorder)
     return process.run_inherit(run.engine.command, typed_call(run.invocation, run.world.environ), relay=relay).code
 
 

@@ -22,6 +22,7 @@ from tfaudit.engine.signals import Relay
 from tfaudit.errors import ConfigError, DeniedError, InputError, LedgerError, TfauditError
 from tfaudit.runs import showing
 from tfaudit.runs.stage import Stage, View
+from tfaudit.runs.telling import Telling
 
 if TYPE_CHECKING:
     from tfaudit.runs.facts import Status
@@ -40,7 +41,7 @@ def execute(run: Run) -> int:
 
     Raises :class:`TfauditError` where tfaudit stops the run before anything changes.
     """
-    with Relay() as relay, ExitStack() as stack:
+    with Relay() as relay, Telling(run, relay) as telling, ExitStack() as stack:
         if run.invocation.refusal is not None:
             from tfaudit.runs.refusal import run_refused
 
@@ -54,26 +55,26 @@ def execute(run: Run) -> int:
         plan_file = run.invocation.plan_file
         match run.invocation.role:
             case Role.APPLY if plan_file is not None:
-                return _apply_saved(Stage.set(run, relay, stack), run.workdir.root / plan_file)
+                return _apply_saved(Stage.set(run, relay, stack, telling), run.workdir.root / plan_file)
             case Role.PLAN if not run.workdir.is_remote:
-                return _plan(Stage.set(run, relay, stack))
+                return _plan(Stage.set(run, relay, stack, telling))
             case Role.APPLY if not run.workdir.is_remote:
-                return _apply(Stage.set(run, relay, stack))
+                return _apply(Stage.set(run, relay, stack, telling))
             case role:
-                return _as_typed(role, run, relay)
+                return _as_typed(role, run, relay, telling)
 
 
-def _as_typed(role: Role, run: Run, relay: Relay) -> int:
+def _as_typed(role: Role, run: Run, relay: Relay, telling: Telling) -> int:
     """Run what can't be looked into."""
     from tfaudit.runs import opaque
 
     match role:
         case Role.PLAN:
-            return opaque.plan(run, relay)
+            return opaque.plan(run, relay, telling)
         case Role.READ:
-            return opaque.read(run, relay)
+            return opaque.read(run, relay, telling)
         case _:
-            return opaque.operate(run, relay)
+            return opaque.operate(run, relay, telling)
 
 
 def _without_ledger(run: Run, relay: Relay) -> int:
@@ -99,6 +100,7 @@ def _plan(stage: Stage) -> int:
         _record_plan(stage, ended, started)
     except TfauditError as error:
         run.world.say(f"this plan is not recorded: {error}")
+        stage.telling.unrecorded("a plan is not recorded")
     return ended.code
 
 
@@ -121,6 +123,7 @@ def _record_plan(stage: Stage, ended: Ended, started: datetime) -> None:
         recovery.close_interrupted(run, stage.relay, recorder, held_lock=run.invocation.lock)
     write_plan(stage, recorder, planned, status=status, ended=ended, started=started, verdict=verdict, refused=refused)
     summary.tell(run, recorder, _planned(planned), status, gate=deciding.needed(run.run_id, verdict, refused))
+    stage.telling.recorded(recorder)
 
 
 # --- apply and destroy -----------------------------------------------------------------------------------------------
@@ -184,7 +187,7 @@ def _apply_saved(stage: Stage, path: Path) -> int:
     if planned.file is None or planned.file.kind in ("unknown", "old"):
         return _not_a_plan(stage, planning.not_a_plan(path))
     if planned.file.kind == "bookmark":
-        return opaque.operate(run, stage.relay, remote=planned.file)
+        return opaque.operate(run, stage.relay, stage.telling, remote=planned.file)
     _check_known(stage, planned)
     try:
         verdict = _consider(stage, planned)
@@ -233,9 +236,14 @@ def _end_before(
         )
     except TfauditError as error:
         stage.run.world.say(f"this run is not recorded: {error}")
+        stage.telling.unrecorded("a run is not recorded")
     else:
         gate = deciding.said(verdict.decision if verdict else None, refused)
         summary.tell(stage.run, recorder, _planned(planned), status, gate=gate)
+        if status == "denied":
+            stage.telling.denied(recorder, verdict, planned)
+        else:
+            stage.telling.recorded(recorder)
     return ended.code
 
 
@@ -322,6 +330,7 @@ def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View, verd
             gating.carry(verdict)
         run.world.step("intent")
         intent = write_intent(stage, recorder, planned, verdict)
+        stage.telling.intent(recorder, planned, verdict)
         # From here on the intent says that something may change: an outcome follows, or the next run finds it open.
         run.world.step("confirm")
         lost, problem = _confirmed(stage, recorder, verdict)
@@ -334,10 +343,15 @@ def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View, verd
             write_outcome(stage, recorder, planned, intent, applied, lost=lost, erasures=erasures)
         except TfauditError as error:
             run.world.say(f"what came of this run is NOT recorded: {error}")
+            stage.telling.unrecorded("what came of a run is not recorded")
             return applied.ended.code or LedgerError.exit_code
         mark.done()
     gate = deciding.said(lost.decision if lost else verdict.decision if verdict else None)
     summary.tell(run, recorder, summary.happened(applied.outcome.counts), applied.status, gate=gate)
+    if lost is not None:
+        stage.telling.denied(recorder, lost, planned)
+    else:
+        stage.telling.recorded(recorder)
     if problem is not None:
         raise problem
     if lost is not None:

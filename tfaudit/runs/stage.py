@@ -22,6 +22,7 @@ from tfaudit.runs.run import Run
 if TYPE_CHECKING:
     from tfaudit.engine.human import JsonFilter
     from tfaudit.engine.planview import PlanText
+    from tfaudit.runs.telling import Telling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +85,11 @@ class Stage:
     ready: Background[Ready]
     scratch: Scratch
     """The plan file: written by the engine, sealed, and applied from here."""
+    telling: Telling
+    """Who else learns of the run."""
 
     @classmethod
-    def set(cls, run: Run, relay: Relay, stack: ExitStack) -> Self:
+    def set(cls, run: Run, relay: Relay, stack: ExitStack, telling: Telling) -> Self:
         """Prepare what goes on beside the engine, from the moment that it runs."""
         stdin = Input.of(run.invocation)
         stack.callback(stdin.close)
@@ -102,6 +105,7 @@ class Stage:
             screen=Screen.of(run),
             scratch=stack.enter_context(Scratch("plan")),
             ready=ready,
+            telling=telling,
         )
 
 
