@@ -98,6 +98,8 @@ class Fact:
     """The command that shows more; None: ``tfaudit inspect`` of the run."""
     rule: str | None = None
     """The :func:`tfaudit.alerts.rules.ident` of the alert whose own expression it is."""
+    label: str | None = None
+    """What a title calls it; None: by the event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,23 +189,26 @@ def outside_hours(subject: Subject, hours: str) -> Fact:
 
 def first_time(subject: Subject, state: str, *, whole: bool, looked: int) -> Fact:
     """Return that somebody changes a stack for the first time; ``whole``: all its records were looked at."""
-    since = "for the first time" if whole else f"for the first time in its last {looked} records"
+    since = "" if whole else f", as far as its last {looked} records tell"
     return Fact(
         event="first-time-actor",
-        headline=f"{shown(subject.actor or 'somebody')} changes this stack {since}",
+        headline=f"first change of this stack by {shown(subject.actor or 'somebody')}{since}",
         key=("first-time-actor", state, subject.actor or ""),
         again=DAY,
     )
 
 
-def unrecorded(place: str, *, run_id: str | None = None) -> Fact:
-    """Return that a state was changed without a record; ``place`` is the key of the record that met it."""
+def unrecorded(met: str) -> Fact:
+    """Return that a state was changed without a record.
+
+    ``met`` is the key of the record that met it, or what else tells this finding from others.
+    """
     return Fact(
         event="unrecorded-change",
         headline="the state was changed without a record: somebody went past tfaudit",
-        key=("unrecorded-change", place),
+        key=("unrecorded-change", met),
         again=DAY,
-        more=None if run_id else "tfaudit verify",
+        more="tfaudit verify",
     )
 
 
@@ -236,6 +241,7 @@ def matched(rule: str, name: str, record_id: str, kind: str, addresses: Sequence
         addresses=_some(addresses, count),
         count=count,
         rule=rule,
+        label=name,
     )
 
 
@@ -247,6 +253,7 @@ def unevaluated(rule: str, name: str, why: str) -> Fact:
         key=("when", rule, why),
         again=HOUR,
         rule=rule,
+        label=name,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from tfaudit import canonical
@@ -21,8 +21,21 @@ if TYPE_CHECKING:
 ACTORS: Final = f"{ROOT}actors/"
 MAX_RECORDS: Final = 60
 """Earlier records of the state that are looked at."""
+Version = tuple[str, int]
+"""Lineage and serial of a state."""
+
 _CLOSING: Final = frozenset({"outcome", "operation"})
 _SETTLED: Final = frozenset({"outcome", "operation", "adopt"})
+
+
+def of_state(reader: Reader, key: str) -> Iterator[Record]:
+    """Yield the last records of a state, the newest first; errors as :meth:`Reader.before`."""
+    here = reader.last_of_state(key)
+    for _ in range(MAX_RECORDS):
+        if here is None:
+            return
+        yield here
+        here = reader.before(here)
 
 
 class Past:
@@ -59,13 +72,17 @@ class Past:
                 yield here
 
 
-def is_unrecorded(past: Past, own: Record) -> bool:
-    """Return whether the run met a state that no record left behind.
+def met(own: Record) -> Version | None:
+    """Return lineage and serial of the state that a run met; None where its record says nothing of it."""
+    return _version(own, "before")
 
-    Only what is certain: the version that the last finished run left is known, and what this run met is later, or
-    another lineage. ``verify`` looks at the whole log. Errors as :meth:`Reader.before`.
+
+def is_unrecorded(past: Iterable[Record], met: Version | None) -> bool:
+    """Return whether a state that was met is none that a record left behind; ``past``: the newest first.
+
+    Only what is certain: the version that the last finished run left is known, and what was met is later, or of another
+    lineage. ``verify`` looks at the whole log. Raises what reading the records does.
     """
-    met = _version(own, "before")
     if met is None or met == ("", 0):
         return False
     closed: set[object] = set()
@@ -101,7 +118,7 @@ def is_first_time(past: Past, reader: Reader, working: Working, own: Record, act
     return bool(intents) and not known
 
 
-def _version(record: Record, side: str) -> tuple[str, int] | None:
+def _version(record: Record, side: str) -> Version | None:
     state = record.predicate.get("state")
     match state.get(side) if isinstance(state, dict) else None:
         case {"lineage": str(lineage), "serial": int(serial)}:

@@ -57,7 +57,7 @@ def compose(subject: Subject, facts: Sequence[Fact]) -> Message:
     shows = dict.fromkeys(fact.more or _inspect(subject) for fact in ordered)
     lines += [f"more: {command}" for command in shows if command]
     return Message(
-        title=f"tfaudit: {first.event}{where}",
+        title=f"tfaudit: {shown(first.label or first.event)}{where}",
         text=_cut("\n".join(lines)),
         urgency=_urgency({fact.event for fact in ordered}),
         events=tuple(dict.fromkeys(fact.event for fact in ordered)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from tfaudit.cli.main import Options
 from tfaudit.cli.output import printable, style, write_json
 from tfaudit.cli.place import this_config, this_world
 from tfaudit.errors import InputError, VerificationError
+
+if TYPE_CHECKING:
+    from tfaudit.ledger.verify.report import Report
 
 MAX_CHECKPOINT_BYTES = 64 * 1024
 
@@ -57,7 +61,18 @@ def command(
     )
     if as_json:
         write_json(report.to_json())
-        return 0 if report.ok else VerificationError.exit_code
+    else:
+        _show(report)
+    sys.stdout.flush()
+    if config.alerts:
+        from tfaudit.runs import alerting
+
+        alerting.verified(config, world, report)
+    return 0 if report.ok else VerificationError.exit_code
+
+
+def _show(report: Report) -> None:
+    """Print the report for people."""
     for finding in report.findings:
         colour = "red" if finding.severity == "error" else "yellow"
         where = f" at {finding.where}" if finding.where else ""
@@ -77,8 +92,6 @@ def command(
             click.echo(f"{report.pending} staged records wait for a commit")
     else:
         click.echo(f"{style('NOT ok', 'red')}: {events}; tfaudit verify --json has the details")
-    sys.stdout.flush()
-    return 0 if report.ok else VerificationError.exit_code
 
 
 def anchor_digest(text: str | None) -> str | None:

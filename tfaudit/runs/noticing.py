@@ -102,6 +102,13 @@ class Notices:
         """Tell that something is not recorded or not delivered."""
         self._teller.tell(Subject(stack=self._config.stack), [facts.logging_failure(what, key=key)])
 
+    def met(self, subject: Subject, reader: Reader, key: str, version: tuple[str, int]) -> None:
+        """Tell of a state that no record left behind, met by whoever looks at it now."""
+        from tfaudit.alerts import history
+
+        if self._teller.wants("unrecorded-change") and history.is_unrecorded(history.of_state(reader, key), version):
+            self._teller.tell(subject, [facts.unrecorded(f"{key} {version[0]} {version[1]}")])
+
     # --- what others have found ------------------------------------------------------------------------------------
 
     def verified(self, report: Report) -> None:
@@ -176,8 +183,8 @@ class Notices:
         if own.state is None or own.kind not in ("plan", "intent") or not (asks_gap or asks_actor):
             return
         past = history.Past(self._reader, own)
-        if asks_gap and history.is_unrecorded(past, own):
-            yield facts.unrecorded(receipt.key, run_id=seen.run.run_id)
+        if asks_gap and history.is_unrecorded(past, history.met(own)):
+            yield facts.unrecorded(receipt.key)
         actor = canonical.readable(seen.ready.actor.principal)
         if asks_actor and history.is_first_time(past, self._reader, self._teller.working, own, actor):
             yield facts.first_time(subject_of(seen), own.state, whole=past.is_whole, looked=past.looked)

@@ -158,6 +158,10 @@ def recover(run: Run, relay: Relay, *, only: str | None, ask: Callable[[str, str
             mine = each.record.state is not None and each.record.state == recorder.state_key
             close(run, recorder, reader, each, state.seen(run, relay) if mine else None)
             closed.append(each.run_id)
+    if run.config.alerts:
+        from tfaudit.runs import alerting
+
+        alerting.met(run, relay, recorder)
     return Recovered(sent=sent, closed=tuple(closed), running=tuple(running), left=tuple(left))
 
 
