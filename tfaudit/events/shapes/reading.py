@@ -48,6 +48,9 @@ _CLOUDS: Final = {
     "oci": "Oracle",
 }
 _CHANGES: Final = frozenset({"resource-change", "drift", "deferred-change", "output-change", "outcome"})
+_SEEN: Final = frozenset({"drift", "diagnostic", "note"})
+"""Kinds of what was seen, and is at its end."""
+_DEFERRED: Final = frozenset({"deferred-change", "deferred-action-invocation"})
 _INVOCATIONS: Final = frozenset({"action-invocation", "deferred-action-invocation"})
 
 
@@ -204,14 +207,14 @@ def deed(body: Body) -> str:
 
 
 def status(body: Body) -> Status | None:
-    """Return how it ended; None of what has no end, as a diagnostic."""
+    """Return how it ended; None of what has no end, or none that is told: a diagnostic, drift, an output."""
     outcome = body.get("outcome")
     if isinstance(outcome, Mapping):
         return _OUTCOMES.get(str(outcome.get("status")), "unknown")
     kind, record = body.get("kind"), body.get("record")
     if kind == "check":
         return _CHECKS.get(str(body.get("status")), "unknown")
-    if kind in ("diagnostic", "note"):
+    if kind in _SEEN:
         return None
     if body.get("decision") == "deny":
         return "failure"
@@ -220,7 +223,12 @@ def status(body: Body) -> Status | None:
         if result is not None:
             return _RESULTS.get(str(result), "unknown")
         return "pending" if record == "intent" else "unknown" if record in ("outcome", "operation") else "success"
-    return "planned" if record == "plan" else "unknown" if kind == "outcome" else "pending"
+    if kind == "outcome":
+        return "unknown"
+    if record == "plan" or kind in _DEFERRED:
+        return "planned"
+    # What came of an output, the engine does not say.
+    return None if kind == "output-change" else "pending"
 
 
 def duration(body: Body) -> tuple[str | None, int | None]:
@@ -237,7 +245,7 @@ def message(body: Body) -> str:
     where = f" in {stack}" if stack else ""
     if body.get("kind") == "record":
         return f"{text(body.get('summary')) or text(body.get('record')) or 'record'}{where}"
-    what = deed(body)
+    what = (text(body.get("command")) if body.get("kind") == "operation" else None) or deed(body)
     about = text(body.get("address")) or text(body.get("command")) or text(body.get("code"))
     came = member(body, "outcome", "status")
     ended = f": {came}" if isinstance(came, str) else ""

@@ -72,6 +72,24 @@ def test_how_it_ended(body, status):
     assert (event["status_id"], event["status"]) == status
 
 
+@pytest.mark.parametrize("kind", ["drift", "output-change", "diagnostic"])
+def test_what_has_no_outcome_awaits_none(kind):
+    """What was seen, and an output, is not pending for ever."""
+    assert "status" not in check_ocsf(document(kind=kind))
+
+
+def test_what_is_deferred_is_planned():
+    """A deferred change is nothing that this run is about to do."""
+    assert check_ocsf(document(kind="deferred-change"))["status"] == "Planned"
+
+
+def test_an_operation_is_told_by_its_command():
+    """The message says which command it was."""
+    event = check_ocsf(document(kind="operation", command="state mv", address="a.b", action=None))
+    assert event["message"] == "state mv a.b in github.com/acme/network/vpc"
+    assert event["api"]["operation"] == "state mv"
+
+
 def test_an_outcome():
     """The provider's id, the error and the times of a change come from its outcome."""
     event = check_ocsf(outcome_document("errored"))
