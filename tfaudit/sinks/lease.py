@@ -63,9 +63,10 @@ def take(shelf: Shelf, now: Callable[[], int]) -> Lease | int:
         return until
     if not shelf.create(_name(last + 1), _until(now() + LENGTH)):
         return now() + LENGTH
-    # A crash here leaves numbers that nobody holds: the next one who takes the lease removes them, if it may.
+    # A crash here leaves numbers that nobody holds: the next one who takes the lease removes them, if it may. The last
+    # one stays: whoever lists a folder at this moment may not see the new one yet, and must not begin from nothing.
     with suppress(LedgerError):
-        for name in names:
+        for name in names[:-1]:
             shelf.remove(name)
     return Lease(shelf, last + 1, now)
 

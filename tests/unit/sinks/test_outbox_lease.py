@@ -33,10 +33,10 @@ def test_a_lease_that_was_released_can_be_taken(shelf):
 
 
 def test_a_lease_ends_by_itself(shelf):
-    """A job that was killed holds up nobody beyond the lease's length; what it left is removed."""
-    lease.take(shelf, lambda: 1_000)
-    assert isinstance(lease.take(shelf, lambda: 1_000 + LENGTH), Lease)
-    assert len(list(shelf.names("lease/"))) == 1
+    """A job that was killed holds up nobody beyond the lease's length; what many left is removed."""
+    for number in range(5):
+        assert isinstance(lease.take(shelf, lambda number=number: 1_000 + number * LENGTH), Lease)
+    assert len(list(shelf.names("lease/"))) == 2
 
 
 def test_a_lease_is_renewed_when_it_is_nearly_over(shelf):
