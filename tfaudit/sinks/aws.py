@@ -39,6 +39,7 @@ _LATER: Final = frozenset(
         "InternalException",
         "InternalFailure",
         "InternalServerException",
+        "KMSThrottling",
         "KMSThrottlingException",
         "OperationAbortedException",
         "PriorRequestNotComplete",

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 LARGEST: Final = (16_384, 2_048, 256)
 """Bytes that a value may still have, from one try to the next."""
-KEPT: Final = frozenset({"id", "time", "kind", "record_id", "run_id", "record", "event_id", "stack", "address"})
-"""What a document is of no use without."""
+KEPT: Final = frozenset({"id", "time", "kind", "record_id", "run_id", "record", "event_id", "stack", "address", "log"})
+"""What a document is of no use without; a checkpoint that is cut anchors nothing."""
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -75,7 +75,7 @@ def _attribute(attribute: Mapping[str, Any], size: int) -> dict[str, Any]:
 
 
 def _less(value: object, size: int) -> object:
-    """Return the value, its texts cut; what else is too large becomes null, whole."""
+    """Return the value, its texts cut and its lists empty; what else is too large becomes null, whole."""
     if len(_encoder.encode(value)) <= size:
         return value
     match value:
@@ -83,5 +83,7 @@ def _less(value: object, size: int) -> object:
             return value.encode()[:size].decode(errors="ignore") + "…"
         case dict():
             return {key: _less(inner, size) for key, inner in value.items()}
+        case list() | tuple():
+            return []
         case _:
             return None

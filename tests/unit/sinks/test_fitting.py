@@ -7,9 +7,13 @@ import json
 import awskit
 import msgspec
 import pytest
+import shapekit
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfaudit import schema
+from tfaudit.errors import InputError
+from tfaudit.events import shapes
 from tfaudit.sinks.fitting import KEPT, Fitted, fitted
 from tfaudit.sinks.model import Refused
 
@@ -93,3 +97,44 @@ def test_attributes_may_be_absent():
     body = awskit.document(attributes=None, summary="s" * 9_000).body
     assert parsed(fitted(body, "native", 8_000))["attributes"] is None
     assert {"id", "address"} <= KEPT
+
+
+def valid(content):
+    """Whether the document is one by our own schema."""
+    try:
+        schema.validate("delivered-document.v1", json.loads(content))
+    except InputError:
+        return False
+    return True
+
+
+BULK = {
+    "reason": "r" * 50_000,
+    "arguments": ["a" * 50_000],
+    "actor": {"principal": "os:x", "level": "claimed", "evidence": [{"source": "x", "claims": {"c": "c" * 50_000}}]},
+}
+CHECKPOINT = {"origin": "o", "position": 7, "size": 9, "root": "34" * 32, "checkpoint": "c" * 400}
+RECORD = {**dict.fromkeys(("review_by", "bundle", "intent", "plan_record")), "log": CHECKPOINT}
+LINE = {"diagnostic_severity": None}
+WHOLE = {
+    name: {"severity": 2, **LINE, **body} if body["kind"] != "record" else {"severity": 2, **body, **RECORD}
+    for name, body in shapekit.every_kind().items()
+}
+KINDS = {name: body for name, body in WHOLE.items() if valid(shapes.encode(body))}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_left_is_a_document_still(name):
+    """However much was left out, it has the form that its schema describes, and says what it lost."""
+    body = KINDS[name] | BULK
+    for most in (160_000, 20_000, 8_000):
+        found = fitted(body, "native", most)
+        assert isinstance(found, Fitted)
+        assert valid(found.content)
+    assert {*BULK} <= {*parsed(found)["shortened"]}
+    assert parsed(found).get("log") == body.get("log")
+
+
+def test_there_are_documents_to_shorten():
+    """The kinds above are those that there are, records and changes and outcomes."""
+    assert {"record-intent", "change-update", "outcome-applied", "check", "diagnostic", "note"} <= {*KINDS}
