@@ -100,6 +100,40 @@ def gated_away(project: support.Project, alice: gatekit.Person) -> support.Proje
     return replace(ready, environment={**ready.environment, "TFAUDIT_ON_LEDGER_FAILURE": "spool"})
 
 
+@pytest.mark.parametrize("wanted_by", ["repository", "environment"])
+def test_a_pinned_gate_is_not_escaped_by_making_the_ledger_unreachable(
+    project: support.Project, alice: gatekit.Person, wanted_by: str
+) -> None:
+    """The repository asks for no gate and would spool; this machine has seen that a gate is pinned."""
+    ready = gatekit.set_up(project, alice)
+    ready.tfaudit("config", "push", "--yes")
+    file = ready.folder / "tfaudit.toml"
+    file.write_text(file.read_text().partition("\n# gate\n")[0])
+    ready.tfaudit("plan", "-out=first.plan")
+    (ready.folder / ".tfaudit/ledger").rename(ready.folder / ".tfaudit/gone")
+    if wanted_by == "repository":
+        file.write_text(f'on_ledger_failure = "spool"\n{file.read_text()}')
+    else:
+        ready.environment["TFAUDIT_ON_LEDGER_FAILURE"] = "spool"
+    done = ready.tfaudit("apply", "-auto-approve", code=74)
+    assert "a gate may be pinned in it" in done.stderr
+    assert gatekit.deployed(ready) is None
+
+
+def test_a_ledger_that_nobody_has_seen_is_not_gone_without_on_the_repositorys_word(
+    project: support.Project, alice: gatekit.Person, tmp_path: Path
+) -> None:
+    """A fresh machine knows of no gate; a repository that brings a copy of genesis along can't talk it into that."""
+    ready = gatekit.set_up(project, alice)
+    ready.tfaudit("config", "push", "--yes")
+    file = ready.folder / "tfaudit.toml"
+    file.write_text('on_ledger_failure = "spool"\n' + file.read_text().partition("\n# gate\n")[0])
+    (ready.folder / ".tfaudit/ledger").rename(ready.folder / ".tfaudit/gone")
+    fresh = replace(ready, environment={**ready.environment, "XDG_CACHE_HOME": str(tmp_path / "fresh")})
+    assert "a gate may be pinned in it" in fresh.tfaudit("apply", "-auto-approve", code=74).stderr
+    assert gatekit.deployed(ready) is None
+
+
 def test_the_approver_needs_no_engine(project: support.Project, alice: gatekit.Person, tmp_path: Path) -> None:
     """Approving, rejecting and asking the gate read the ledger alone."""
     ready = gatekit.set_up(project, alice)

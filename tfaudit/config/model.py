@@ -55,6 +55,8 @@ class Config:
     """The prefix under ``records/`` that this role writes to; None: derived from where the run takes place."""
     on_ledger_failure: OnLedgerFailure
     """Whether an apply stops (default) or goes on with its record in the spool when the ledger is away."""
+    failure_is_own: bool = False
+    """Whether the repository's file alone says so: nobody whom its authors can't overrule."""
     genesis: str | None
     """The trust anchor, ``sha256:`` and 64 hexadecimal digits."""
     signer_record: str

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import ConfigError, LedgerError, TfauditError, UnavailableError, VerificationError
 from tfaudit.ledger import ids
-from tfaudit.runs import gatechange, gaterequest
+from tfaudit.runs import gatechange, gatememory, gaterequest
 
 if TYPE_CHECKING:
     from tfaudit.config.gating import IdentitySettings
@@ -103,28 +103,35 @@ class Verdict:
 def prepare(run: Run, ledger: Ledger, stack: str, state_key: str | None) -> Gate | Refused | None:
     """Return the gate in force for the stack at the log's present end, None where there is none.
 
-    Raises :class:`LedgerError` where the ledger can't be read and the repository itself wants a gate: without one,
-    whether the run may go on unread is not for the gate to say.
+    Raises :class:`LedgerError` where the ledger can't be read, unless the run may go on unread: never where a gate is
+    wanted here, or was seen to be pinned.
     """
-    config = run.config
+    config, environ, genesis = run.config, run.world.environ, ledger.genesis.digest
     wanted = config.gate is not None or config.floor is not None or config.policy is not None
     try:
         reader = ledger.reader()
-    except _AWAY:
-        if wanted:
+    except _AWAY as error:
+        if wanted or config.on_ledger_failure != "spool":
             raise
-        return None
+        if gatememory.may_go_on(environ, genesis, state_key, trusted=not config.failure_is_own):
+            return None
+        raise gatememory.refusal(error) from error
     if not wanted and reader.state.keys_from is None:
+        gatememory.remember(environ, genesis, state_key, pinned=False, gated=False)
         return None
     from tfaudit.ledger import pinned
 
     found: Pinned | None = None
+    gate: Gate | Refused | None
     try:
         found = pinned.in_force(reader)
         known_as = _known_as(reader, stack, state_key) if found is not None else ()
-        return _gate(run, found, stack, known_as)
+        gate = _gate(run, found, stack, known_as)
     except TfauditError as error:
-        return Refused(error=error, identity=config.identity if found is None else found.bundle.identity)
+        gate = Refused(error=error, identity=config.identity if found is None else found.bundle.identity)
+    is_pinned = found is not None or isinstance(gate, Refused)
+    gatememory.remember(environ, genesis, state_key, pinned=is_pinned, gated=gate is not None)
+    return gate
 
 
 def _gate(run: Run, found: Pinned | None, stack: str, known_as: tuple[str, ...]) -> Gate | None:
