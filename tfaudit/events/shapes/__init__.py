@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
-from tfaudit.events import native
-from tfaudit.events.shapes import ecs, ocsf, severity
+from tfaudit.events.shapes import ecs, ocsf, severity, writing
 from tfaudit.events.shapes.reading import Body
 
 Shape = Literal["native", "ocsf", "ecs"]
@@ -28,8 +27,8 @@ def shape(name: Shape, body: Body) -> dict[str, Any]:
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    """Return the JSON of a document, keys sorted, numbers as the engine spelled them; one line, no newline."""
-    return native.encode(document)
+    """Return the JSON of a document: UTF-8, keys sorted, numbers as the engine spelled them; one line, no newline."""
+    return writing.encode(document)
 
 
 def of_event(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-import msgspec
-
-from tfaudit.events import native
 from tfaudit.events.shapes import reading, severity
 from tfaudit.events.shapes.reading import Actor, Body, integer, member, text, texts
+from tfaudit.events.shapes.writing import encode
 
 VERSION: Final = "1"
 SOURCE: Final = "tfaudit"
@@ -81,8 +79,6 @@ _REQUEST: Final = (
 """What was asked for."""
 _ELSEWHERE: Final = frozenset({"id", "time", "actor", "outcome", "result", *_REQUEST})
 
-_encoder: Final = msgspec.json.Encoder(order="sorted")
-
 
 class EventData(NamedTuple):
     """The content of one audit event."""
@@ -125,7 +121,7 @@ def event_data(body: Body, *, account: str) -> EventData:
     if cut:
         additional["shortened"] = [name[:_NAME] for name in cut][:_NAMES]
     event["additionalEventData"] = additional
-    return EventData(native.encode(event), tuple(cut))
+    return EventData(encode(event), tuple(cut))
 
 
 def event_name(body: Body) -> str:
@@ -208,17 +204,17 @@ def _clipped(value: str, limit: int) -> str:
     """Return as much of the text as ``limit`` bytes of UTF-8 hold, whole characters."""
     if len(value) * 4 <= limit:
         return value
-    encoded = value.encode("utf-8", "replace")
+    encoded = value.encode()
     return value if len(encoded) <= limit else encoded[:limit].decode("utf-8", "ignore")
 
 
 def _fitted(members: dict[str, Any], limit: int, where: str, cut: dict[str, None]) -> dict[str, Any]:
     """Return the members, shortened to ``limit`` bytes of JSON, the largest first; note in ``cut`` what was."""
-    whole = _encoder.encode(members)
+    whole = encode(members)
     if len(whole) <= limit:
         return members
     # What a string spells by escapes only is not counted by its characters: so all is measured as JSON.
-    sizes = {name: len(_encoder.encode({name: value})) for name, value in members.items()}
+    sizes = {name: len(encode({name: value})) for name, value in members.items()}
     found = dict(members)
     for name in sorted(sizes, key=lambda name: (-sizes[name], name)):
         total = sum(sizes.values()) + 1
@@ -226,13 +222,13 @@ def _fitted(members: dict[str, Any], limit: int, where: str, cut: dict[str, None
             break
         room = limit - (total - sizes[name])
         cut[f"{where}.{name}"] = None
-        shorter = _shorter(found[name], max(room - len(_encoder.encode(name)) - 4, 0)) if room > _LEAST else None
+        shorter = _shorter(found[name], max(room - len(encode(name)) - 4, 0)) if room > _LEAST else None
         if shorter is None:
             del found[name]
             sizes[name] = 0
         else:
             found[name] = shorter
-            sizes[name] = len(_encoder.encode({name: shorter}))
+            sizes[name] = len(encode({name: shorter}))
     return found
 
 
@@ -248,7 +244,7 @@ def _shorter(value: object, limit: int) -> object | None:
 def _shorter_text(value: str, limit: int) -> str | None:
     # A control character takes six bytes, a quote two.
     found = _clipped(value, limit)
-    while found and len(_encoder.encode(found)) > limit:
+    while found and len(encode(found)) > limit:
         found = found[: len(found) * 5 // 6]
     return found or None
 
@@ -257,7 +253,7 @@ def _shorter_list(items: list[Any] | tuple[Any, ...], limit: int) -> list[Any] |
     found: list[Any] = []
     size = 2
     for item in items:
-        size += len(_encoder.encode(item)) + 1
+        size += len(encode(item)) + 1
         if size > limit:
             break
         found.append(item)
@@ -270,7 +266,7 @@ def _have_values(items: list[Any] | tuple[Any, ...]) -> bool:
 
 def _without_values(attributes: list[Any] | tuple[Any, ...], limit: int) -> list[Any] | None:
     """Return the attributes, without the values of the largest; where that is not enough, the first of them."""
-    sizes = [len(_encoder.encode(attribute)) + 1 for attribute in attributes]
+    sizes = [len(encode(attribute)) + 1 for attribute in attributes]
     over = sum(sizes) + 2 - limit
     found: list[Any] = list(attributes)
     for at in sorted(range(len(sizes)), key=lambda at: (-sizes[at], at)):
@@ -278,7 +274,7 @@ def _without_values(attributes: list[Any] | tuple[Any, ...], limit: int) -> list
             return found
         bare = {name: value for name, value in attributes[at].items() if name not in ("before", "after")}
         bare["shortened"] = True
-        smaller = len(_encoder.encode(bare)) + 1
+        smaller = len(encode(bare)) + 1
         if smaller < sizes[at]:
             over -= sizes[at] - smaller
             found[at] = bare

@@ -9,6 +9,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from tfaudit.events.shapes.writing import encode
+
 Body = Mapping[str, Any]
 """A document: the native change event's members and ``id``, ``record_id``, ``record``, ``severity``; of a record, its
 summary (schema ``delivered-document.v1``). Any member but ``id``, ``time``, ``kind`` may be absent or null."""
@@ -16,7 +18,6 @@ summary (schema ``delivered-document.v1``). Any member but ``id``, ``time``, ``k
 Status = Literal["planned", "pending", "success", "failure", "not-reached", "unknown"]
 
 _text_decoder: Final = msgspec.json.Decoder(str)
-_encoder: Final = msgspec.json.Encoder(order="sorted")
 
 _OUTCOMES: Final[Mapping[str, Status]] = {"applied": "success", "errored": "failure", "not-reached": "not-reached"}
 _RESULTS: Final[Mapping[str, Status]] = {
@@ -123,15 +124,15 @@ def text(value: object) -> str | None:
         except (msgspec.MsgspecError, UnicodeDecodeError):
             # No string, or one that is half a surrogate pair.
             return raw.decode("utf-8", "replace")
-    return _encoder.encode(value).decode()
+    return encode(value).decode()
 
 
 def json_text(value: object) -> str | None:
     """Return a value's JSON as text, numbers spelled as the engine spelled them; None of null."""
     if value is None:
         return None
-    found = bytes(value) if isinstance(value, msgspec.Raw) else _encoder.encode(value)
-    return None if found == b"null" else found.decode("utf-8", "replace")
+    found = encode(value)
+    return None if found == b"null" else found.decode()
 
 
 def texts(value: object) -> list[str]:
