@@ -82,6 +82,24 @@ def test_another_name_does_not_lead_to_a_looser_pattern(shared: support.Project)
     assert gatekit.findings(again) == []
 
 
+def test_nor_for_a_state_in_a_file(project: support.Project, alice: gatekit.Person) -> None:
+    """What the state belongs to is told by the git remote, which no pull request changes."""
+    for command in (("init", "-q"), ("remote", "add", "origin", "https://example.test/team/project.git")):
+        subprocess.run(["git", *command], cwd=project.folder, env=project.environment, check=True)
+    gated = gatekit.set_up(project, alice, gate=STACKS)
+    named = renamed(gated, "example.test/team/project")
+    gatekit.write_gate(named, alice, gate=STACKS)
+    push(named)
+    named.tfaudit("plan", "-out=change.plan")
+    gatekit.approve(named, alice, "change.plan")
+    named.tfaudit("apply", "change.plan")
+    elsewhere = renamed(named, "sandbox/mine")
+    done = elsewhere.tfaudit("apply", "-auto-approve", "-var=size=large", code=77)
+    assert gatekit.codes(done) == {"no-approval"}
+    assert gatekit.deployed(elsewhere) == "small"
+    assert gatekit.findings(elsewhere) == []
+
+
 def test_a_bundle_that_is_pinned_meanwhile_decides(project: support.Project, alice: gatekit.Person) -> None:
     """What was planned and approved under one bundle is applied under the one that is in force by then."""
     gated = gatekit.set_up(project, alice)

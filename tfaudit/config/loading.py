@@ -62,6 +62,7 @@ def load(
     options = FileSource({"ledger": ledger or None, "working": working or None}, "the command line", cwd)
     said = Sources(machine, (options, variables, own))
     default_working = str(root / ".tfaudit/working")
+    stronger = Sources(machine, (options, variables))
     gates = _gates(own, variables, machine)
     return Config(
         file=file,
@@ -73,7 +74,8 @@ def load(
         stack=said.text("stack"),
         writer=_matching(said, "writer", _WRITER, "lower-case letters, digits and hyphens, at most 63"),
         on_ledger_failure=_failure(said),
-        failure_is_own=Sources(machine, (options, variables)).text("on_ledger_failure") is None,
+        failure_is_own=stronger.text("on_ledger_failure") is None,
+        stack_is_own=stronger.text("stack") is None,
         genesis=_matching(said, "genesis", _GENESIS, 'it is "sha256:" and 64 hexadecimal digits'),
         signer_record=said.text("signer.record", _key) or _key("file:.tfaudit/keys/record.pem", own),
         signer_log=said.text("signer.log", _key),

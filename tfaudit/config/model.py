@@ -56,7 +56,9 @@ class Config:
     on_ledger_failure: OnLedgerFailure
     """Whether an apply stops (default) or goes on with its record in the spool when the ledger is away."""
     failure_is_own: bool = False
-    """Whether the repository's file alone says so: nobody whom its authors can't overrule."""
+    """Whether nobody but the repository's file says so, which its authors can change."""
+    stack_is_own: bool = False
+    """Whether nobody but the repository's file says what the stack is called, if anybody does."""
     genesis: str | None
     """The trust anchor, ``sha256:`` and 64 hexadecimal digits."""
     signer_record: str

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tfaudit.identity.git import Repository
     from tfaudit.ledger.log import Ledger
     from tfaudit.runs.gating import Gate, Refused
+    from tfaudit.runs.ledgers import Stores
     from tfaudit.runs.run import Run
 
 T = TypeVar("T")
@@ -84,12 +85,14 @@ def prepare(run: Run) -> Ready:
     run.scan.begin()
     repository = Background(lambda: _repository(run))
     repository.start()
-    from tfaudit.runs.ledgers import warm
+    from tfaudit.runs.ledgers import is_far, open_stores
 
-    Background(lambda: warm(run.config)).start()
+    stores = Background(lambda: open_stores(run.config, run.world.step)) if is_far(run.config) else None
+    if stores is not None:
+        stores.start()
     import tfaudit.runs.planning
 
-    ready = get_ready(run, repository)
+    ready = get_ready(run, repository, stores)
     import tfaudit.runs.applying
     import tfaudit.runs.intents
     import tfaudit.runs.recovery  # noqa: F401 - to be found loaded by whoever imports it
@@ -103,10 +106,12 @@ def _repository(run: Run) -> Repository | None:
     return git.read(run.workdir.root, run.world.environ)
 
 
-def get_ready(run: Run, asked: Background[Repository | None] | None = None) -> Ready:
+def get_ready(
+    run: Run, asked: Background[Repository | None] | None = None, stores: Background[Stores] | None = None
+) -> Ready:
     """Return what the records need; raises :class:`LedgerError` or :class:`ConfigError` when there can be no record.
 
-    ``asked`` is git, if it is being asked already.
+    ``asked`` is git and ``stores`` are the ledger's, if they are being asked already.
     """
     from tfaudit.engine import brand
     from tfaudit.runs.ledgers import open_ledger
@@ -120,7 +125,7 @@ def get_ready(run: Run, asked: Background[Repository | None] | None = None) -> R
         below_root=_below(run.workdir.root, run.config.root),
         workspace=run.workdir.workspace,
     )
-    ledger = open_ledger(run.config, run.world)
+    ledger = open_ledger(run.config, run.world, stores=stores.result() if stores is not None else None)
     sent = _drain(run, ledger)
     state_key = _state_key(run, repository, stack, ledger.genesis.nonce)
     gate = _gate(run, ledger, stack, state_key)
@@ -229,6 +234,18 @@ def _below(folder: Path, root: Path) -> str:
     return "" if path == "." else path
 
 
+def _home(run: Run, repository: Repository | None, stack: str) -> str:
+    """Return what a state in a file belongs to: by a name that a pull request can't change, where there is one.
+
+    Else a stack that calls itself otherwise would be another, whose state nobody has ever gated.
+    """
+    from tfaudit.runs.stack import stack_name
+
+    if not run.config.stack_is_own or repository is None or repository.remote is None:
+        return stack
+    return stack_name(configured=None, repository=repository, below_root="", workspace=run.workdir.workspace)
+
+
 def _state_key(run: Run, repository: Repository | None, stack: str, nonce: bytes) -> str | None:
     from tfaudit.runs import location
     from tfaudit.runs.stack import state_key
@@ -239,11 +256,11 @@ def _state_key(run: Run, repository: Repository | None, stack: str, nonce: bytes
     if state_path is not None:
         root = repository.root if repository else run.config.root
         # A relative path says nothing by itself: every repository has a terraform.tfstate.
-        place = (stack, *location.local(state_path, root))
+        place = (_home(run, repository, stack), *location.local(state_path, root))
     elif backend is not None:
         place = location.remote(backend.type, backend.config)
         if not any(place):
-            place = (stack,)
+            place = (_home(run, repository, stack),)
     else:
         return None
     return state_key(nonce=nonce, backend=kind, location=place, workspace=run.workdir.workspace)
