@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import gateapply
 import gatelook
 from harness import TFAUDIT, Row, environment, interleaved, run, spread
 from plan_large import write_plan
@@ -59,6 +60,7 @@ def rows() -> Iterator[Row]:
         yield _whole(engine, count=3, times=15)
         yield _whole(engine, count=CHANGES, times=7)
     yield from _policy()
+    yield from gateapply.rows("".join(_rules()))
     yield from gatelook.rows()
 
 
