@@ -294,6 +294,7 @@ class Handler(BaseHTTPRequestHandler):
     """Speaks rest-json, json 1.1 and query, as far as these operations need it."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_POST(self):
         """Answer one request; what breaks a rule is remembered for the end of the test."""
