@@ -141,7 +141,10 @@ def waiting(store: Working) -> Iterator[tuple[str, Unsent]]:
 
 
 def tidy(store: Working, *, now: int) -> None:
-    """Remove what is over: what may be told again, and counts of slots gone by. Errors as :func:`hold`."""
+    """Remove what is over: what may be told again, counts of slots gone by, and what is none of these.
+
+    Errors as :func:`hold`.
+    """
     for entry in [*store.list(SENT)]:
         if _until(read(store, entry.key, limit=MAX_OBJECT)) <= now:
             store.remove(entry.key)
@@ -149,6 +152,10 @@ def tidy(store: Working, *, now: int) -> None:
         slot = entry.key.split("/")[-2]
         if not slot.isdigit() or int(slot) < now // SLOT - 1:
             store.remove(entry.key)
+    for folder in (WAITING, HELD):
+        for entry in [*store.list(folder)]:
+            if not any(True for _ in _read(store, entry.key)):
+                store.remove(entry.key)
 
 
 def unsent(message: Message, *, key: str, alert: str, name: str, to: tuple[str, ...], now: int) -> Unsent:
