@@ -131,28 +131,27 @@ class Documents:
 
     def _record(self, entry: LogEntry, first: int) -> Iterator[Line]:
         """Yield what one record gives from line ``first`` on."""
-        number = first
+        number, end = first, Place(entry.position + 1, 0)
         try:
-            for number, document in self._documents(entry, first):
-                yield Line(
-                    place=Place(entry.position, number),
-                    next=Place(entry.position, number + 1),
-                    id=document.id,
-                    document=document,
-                )
+            for number, document, is_last in self._documents(entry, first):
+                place = Place(entry.position, number)
+                after = end if is_last else Place(entry.position, number + 1)
+                yield Line(place=place, next=after, id=document.id, document=document)
                 number += 1
         except (VerificationError, InputError) as error:
             yield Line(
                 place=Place(entry.position, number),
-                next=Place(entry.position + 1, 0),
+                next=end,
                 id=f"{entry.line.record_id}/{number}",
                 document=None,
                 problem=Problem(str(error), rest=True),
             )
             return
-        yield Line(place=Place(entry.position, number), next=Place(entry.position + 1, 0), id=None, document=None)
+        # Of a record whose events were pruned the last of them does not come.
+        yield Line(place=Place(entry.position, number), next=end, id=None, document=None)
 
-    def _documents(self, entry: LogEntry, first: int) -> Iterator[tuple[int, Document]]:
+    def _documents(self, entry: LogEntry, first: int) -> Iterator[tuple[int, Document, bool]]:
+        """Yield (line, document, whether it is the record's last)."""
         line = entry.line
         with ExitStack() as stack:
             record, events = stack.enter_context(self._reader.whole(line))
@@ -161,7 +160,7 @@ class Documents:
             common = shared(record, shown)
             if first == 0:
                 body = record_body(record, common, log=self._log(entry), unrecorded=self._unrecorded(record))
-                yield 0, _document(body, record)
+                yield 0, _document(body, record), record.event_count == 0
             self._remember(record, line)
             changes = stack.enter_context(_Changes(self._reader, self._working, self._intent(record)))
             for number, event in events:
@@ -179,7 +178,7 @@ class Documents:
                     )
                 else:
                     body = line_body(event, about, number=number, common=common, values=self._values)
-                yield number, _document(body, record)
+                yield number, _document(body, record), record.event_count == number
 
     def _log(self, entry: LogEntry) -> Mapping[str, object]:
         """Return where a record stands: a sink that keeps it is an anchor outside the ledger."""
@@ -270,7 +269,7 @@ class _Changes:
             # The intent's own delivery says so.
             self._intent = None
             return None, None
-        if line is None or b'["~' not in line:
+        if line is None or b'[\\"~' not in line:
             return line, None
         if self._shown is None:
             self._shown = Disclosures(self._working, record_id)

@@ -107,6 +107,7 @@ class Outbox:
         self._exhausted = False
         self._receipts = Receipts()
         self._revived: list[Line] = []
+        self._reached = cursor.next.position if cursor is not None else 0
         self._kept = cursor
         self._kept_at = pace.seconds()
 
@@ -243,7 +244,9 @@ class Outbox:
         while self._window and self._window[0].encoded is None:
             line = self._window.popleft().line
             place = line.next
-            self.records += place.position > line.place.position
+            if place.position > max(line.place.position, self._reached):
+                self.records += 1
+                self._reached = place.position
         if self.cursor is None:
             self._keep()
         elif place is not None:
