@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tfaudit.ledger.store import Store, Working
 
 HINT: Final = "head"
+MAX_HINT: Final = 200
 NEAR: Final = 64
 """Slots at the end that are tried as a start: so many void ones in a row cost a walk from genesis."""
 MAX_KEY_CHANGES: Final = 1_000
@@ -190,14 +192,18 @@ class Head:
 
 def read_hint(working: Working) -> int | None:
     """Return the commit number that the working store's hint names; None where there is no usable one."""
-    try:
-        raw = read(working, HINT, limit=200)
-        match canonical.decode(raw or b"", what="head hint"):
+    # A hint saves time and proves nothing: without it the walk starts at genesis.
+    with suppress(LedgerError):
+        return parse_hint(read(working, HINT, limit=MAX_HINT) or b"")
+    return None
+
+
+def parse_hint(raw: bytes) -> int | None:
+    """Return the commit number that a hint's bytes name; None where there is no usable one."""
+    with suppress(InputError):
+        match canonical.decode(raw, what="head hint"):
             case {"commit": int(number)}:
                 return number
-    except (InputError, LedgerError):
-        # A hint saves time and proves nothing: without it the walk starts at genesis.
-        return None
     return None
 
 

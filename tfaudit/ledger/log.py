@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Ledger", "Receipt", "SpooledError", "create_ledger"]
 
+_MOMENT: Final = 250
+"""Milliseconds."""
 _KEPT: Final = (LedgerError, ConfigError, UnavailableError, VerificationError)
 """What may keep a record out of the ledger, and then it goes to the spool where that was asked for."""
 
@@ -67,6 +69,8 @@ class Ledger:
         self._entropy = entropy
         self._head = Head(evidence, genesis)
         self._started = False
+        self._looked: int | None = None
+        """When the head was last looked at, for whoever reads and then appends."""
         committer = Committer(
             evidence=evidence,
             head=self._head,
@@ -175,13 +179,16 @@ class Ledger:
         spool in all these cases but the first, and :class:`SpooledError` is raised.
         """
         try:
-            self._reach()
+            if not self._has_just_looked():
+                self._reach()
             sealed = self._seal(draft, facts, subjects, signer or self._signer)
         except _KEPT as error:
             if not spool:
                 raise
             self.keep(draft, facts, subjects=subjects, signer=signer)
             raise SpooledError(f"the record waits in the spool: {error.message}", hint=error.hint) from error
+        # What is appended next is to see this one.
+        self._looked = None
         try:
             return self._sender.send(sealed)
         except _KEPT as error:
@@ -298,11 +305,16 @@ class Ledger:
     def _reach(self) -> None:
         """Bring the head up to date; the store must hold this very ledger."""
         place.must_be_in_place(self._evidence, self.genesis)
-        if not self._started:
+        if self._started:
+            self._head.catch_up()
+        else:
             self._head.start_near_end(head.read_hint(self._working))
             self._started = True
-            return
-        self._head.catch_up()
+        self._looked = self.now()
+
+    def _has_just_looked(self) -> bool:
+        """Whether the head was brought up to date a moment ago, for a reader; what came since, the commit sees."""
+        return self._looked is not None and 0 <= self.now() - self._looked <= _MOMENT
 
     def _seal(
         self, draft: Draft, facts: Mapping[str, object], subjects: Sequence[tuple[str, str]], signer: Signer

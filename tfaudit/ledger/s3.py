@@ -29,7 +29,6 @@ SCHEME: Final = "s3://"
 CONCURRENCY: Final = 16
 """Requests of one process at a time."""
 ATTEMPTS: Final = 5
-_AT_ONCE: Final = 3
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 20
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -179,18 +178,6 @@ class Bucket:
 
                 threads = self._threads[os.getpid()] = ThreadPoolExecutor(CONCURRENCY)
         return threads.submit(function)
-
-    def warm(self) -> None:
-        """Make the client and as many connections as an append uses at once, so that it needn't wait for them.
-
-        Raises :class:`LedgerError` when the store can't be reached; it will then be the same for what comes.
-        """
-        plain = self._plainly()
-        if plain is not None:
-            plain.connect(self.place.bucket, _AT_ONCE)
-            return
-        for _ in self.each(lambda _: self.call("head_bucket", expected=("403", "404")), range(_AT_ONCE)):
-            pass
 
     def _plainly(self) -> Plain | None:
         """Return what sends this process's requests without the SDK, as long as that goes well."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from tfaudit.errors import LedgerError
 from tfaudit.ledger import s3_locking
 from tfaudit.ledger.s3_ahead import Ahead
-from tfaudit.ledger.s3_objects import Remote, stream
+from tfaudit.ledger.s3_objects import Remote, broken, stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,6 +86,19 @@ class Contents:
             return b""
         with stream(self._remote(key, first, end)) as raw:
             return raw.read()
+
+    def current(self, key: str) -> tuple[str, bytes] | None:
+        """Return version and beginning of what stands on top, without keeping it; None where that can't be had."""
+        name = self._bucket.place.prefix + key
+        expected = ("NoSuchKey", "404", "AccessDenied", "403", "InvalidRange")
+        try:
+            answer = self._bucket.call("get_object", expected=expected, Key=name, Range=f"bytes=0-{SMALL - 1}")
+            if answer.code is not None or "VersionId" not in answer.body:
+                return None
+            with answer.body["Body"] as body:
+                return str(answer.body["VersionId"]), bytes(body.read())
+        except (LedgerError, *broken()):
+            return None
 
     def keep(self, key: str, version: str, content: bytes) -> None:
         """Keep a version's bytes; the least recently used are let go."""

@@ -6,6 +6,7 @@ is read is read by the id of its first version.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from tfaudit.errors import LedgerError
@@ -47,6 +48,7 @@ class EvidenceBucket:
         self._firsts = Firsts(self._pages)
         self._contents = Contents(bucket)
         self._creator = Creator(bucket, retention)
+        self._failed: dict[str, LedgerError] = {}
 
     def __str__(self) -> str:
         return str(self.bucket)
@@ -81,6 +83,9 @@ class EvidenceBucket:
 
         What the store can answer once it can answer again: every read sees what was written before.
         """
+        failed = self._failed.pop(key, None)
+        if failed is not None:
+            raise failed
         begun = self._contents.begun(key) if limit is None else None
         if begun is not None:
             return begun
@@ -116,6 +121,25 @@ class EvidenceBucket:
         """Read the beginnings of objects ahead; see :meth:`tfaudit.ledger.store.Fetching.fetch`."""
         self._firsts.learn(keys)
         self._contents.fetch(self._known(keys), limit)
+
+    def expect(self, keys: Sequence[str]) -> None:
+        """Read small objects that are believed to be there, and learn which of their versions is the first, at once.
+
+        Where another version stands on top, or none, whoever opens the object asks again; where the store failed,
+        they are told, once.
+        """
+
+        def learn() -> None:
+            try:
+                self._firsts.learn(keys)
+            except LedgerError as error:
+                self._failed = dict.fromkeys(keys, error)
+
+        read = [partial(self._contents.current, key) for key in keys]
+        _, *found = self.bucket.each(lambda ask: ask(), [learn, *read])
+        for key, one in zip(keys, found, strict=True):
+            if one is not None:
+                self._contents.keep(key, *one)
 
     def begin(self, keys: Sequence[str]) -> None:
         """Begin to open objects; see :meth:`tfaudit.ledger.store.Beginning.begin`."""

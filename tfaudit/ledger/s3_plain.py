@@ -14,7 +14,6 @@ import select
 import threading
 import time
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -123,7 +122,7 @@ class Plain:
         self.way = way
         self.failed = False
         """Whether an answer was not plain, so that the SDK is to be asked from now on."""
-        self._idle: dict[str, deque[tuple[float, bool, HTTPConnection]]] = {}
+        self._idle: dict[str, deque[tuple[float, HTTPConnection]]] = {}
         self._lock = threading.Lock()
         self._context: ssl.SSLContext | None = None
 
@@ -149,22 +148,6 @@ class Plain:
         if found is None:
             self.failed = True
         return found
-
-    def connect(self, bucket: str, count: int) -> None:
-        """Have so many connections ready for a bucket; what fails is left for the requests to come."""
-        base = self.way.base(bucket)
-        if base is None:
-            return
-
-        def one() -> None:
-            with suppress(OSError, HTTPException, ValueError):
-                self._keep(base, self._open(base), used=False)
-
-        threads = [threading.Thread(target=one, daemon=True) for _ in range(count)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
 
     def _exchange(self, base: str, sent: s3_wire.Sent, bucket: str | None) -> tuple[HTTPResponse, HTTPConnection]:
         parts = [part for part in (bucket, sent.key) if part is not None]
@@ -234,19 +217,18 @@ class Plain:
         idle = self._idle.get(base)
         while idle:
             try:
-                since, used, connection = idle.pop()
+                since, connection = idle.pop()
             except IndexError:
                 return None
-            # After the handshake a server may yet send tickets: only the first answer reads them.
-            if time.monotonic() - since < _IDLE_SECONDS and not (used and _is_closed(connection)):
+            if time.monotonic() - since < _IDLE_SECONDS and not _is_closed(connection):
                 return connection
             connection.close()
         return None
 
-    def _keep(self, base: str, connection: HTTPConnection, *, used: bool = True) -> None:
+    def _keep(self, base: str, connection: HTTPConnection) -> None:
         idle = self._idle.setdefault(base, deque())
         if len(idle) < _KEPT and connection.sock is not None:
-            idle.append((time.monotonic(), used, connection))
+            idle.append((time.monotonic(), connection))
         else:
             connection.close()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+from concurrent.futures import wait
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -14,6 +16,7 @@ from tfaudit.ledger.s3_objects import Body, Remote, broken, digest_of, stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
 
     from tfaudit.ledger.s3 import Answer, Bucket
     from tfaudit.ledger.store import Entry
@@ -28,6 +31,7 @@ class WorkingBucket:
     def __init__(self, bucket: Bucket) -> None:
         self.bucket = bucket
         self._fetched: dict[str, bytes | None] = {}
+        self._replacing: dict[str, tuple[int, Future[Answer]]] = {}
         self._ahead = Ahead(bucket)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -49,6 +53,7 @@ class WorkingBucket:
 
     def open(self, key: str, *, limit: int | None = None, settled: bool = False) -> BinaryIO | None:
         """Open an object; see :meth:`tfaudit.ledger.store.Store.open`."""
+        self._settle(key)
         if key in self._fetched:
             # Once only: the next one to ask may want what is there by then.
             content = self._fetched.pop(key)
@@ -93,29 +98,52 @@ class WorkingBucket:
                 # Whoever opens it will see.
                 return None, False
 
+        for key in keys:
+            self._settle(key)
         for key, (content, whole) in zip(keys, self.bucket.each(one, keys), strict=True):
             if whole:
                 self._fetched[key] = content
 
+    def fetched(self, key: str) -> bytes | None:
+        """Return what :meth:`fetch` has read of an object, which stays there for its opening."""
+        return self._fetched.get(key)
+
     def list(self, prefix: str, *, after: str = "", shallow: bool = False) -> Iterator[Entry]:
         """List objects; see :meth:`tfaudit.ledger.store.Store.list`."""
+        for key in [*self._replacing]:
+            self._settle(key)
         return list_current(Pages(self.bucket), prefix, after=after, shallow=shallow)
 
     def replace(self, key: str, content: bytes, *, durable: bool = False) -> None:
         """Put an object; see :meth:`tfaudit.ledger.store.Working.replace`.
 
-        Where it is to be ``durable`` the old content is gone for good, also from a bucket that keeps versions.
+        Where it is to be ``durable`` the old content is gone for good, also from a bucket that keeps versions; else
+        nobody waits for it but who asks for the object, and the process when it ends.
         """
-        answer = self._put(key, Body(content, None))
-        version = answer.body.get("VersionId")
-        if durable and version not in (None, "null"):
+        self._settle(key)
+        self._fetched.pop(key, None)
+        put = partial(self._put, key, Body(content, None))
+        if not durable:
+            self._replacing[key] = os.getpid(), self.bucket.submit(put)
+            return
+        version = put().body.get("VersionId")
+        if version not in (None, "null"):
             self._remove_versions(key, but=version)
 
     def remove(self, key: str) -> None:
         """Remove an object in all its versions; see :meth:`tfaudit.ledger.store.Working.remove`."""
+        self._settle(key)
+        self._fetched.pop(key, None)
         answer = self.bucket.call("delete_object", expected=GONE, Key=self.bucket.place.prefix + key)
         if answer.body.get("VersionId") not in (None, "null") or answer.body.get("DeleteMarker"):
             self._remove_versions(key, but=None)
+
+    def _settle(self, key: str) -> None:
+        """Wait until the object is replaced, if it is being replaced: it may also have failed."""
+        process, replaced = self._replacing.pop(key, (0, None))
+        # Threads don't live on in a fork.
+        if replaced is not None and process == os.getpid():
+            wait([replaced])
 
     def _put(self, key: str, body: Body, **conditions: object) -> Answer:
         parameters: dict[str, Any] = {

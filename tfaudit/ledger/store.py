@@ -90,7 +90,8 @@ class Working(Store, Protocol):
         """Put ``content`` at ``key``, whatever was there.
 
         With ``durable`` it is durable on return, and the old or the new content is there whatever happens. Without, for
-        what can be derived again, a crash or :class:`LedgerError` may also leave nothing.
+        what can be derived again, a crash or :class:`LedgerError` may also leave nothing, and a store that is far away
+        may do it while the caller goes on: then nobody is told of a failure.
         """
 
     def remove(self, key: str) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tfaudit.config import NO_S3_SETTINGS, Retention, S3Settings
-from tfaudit.errors import ConfigError, TfauditError
+from tfaudit.errors import ConfigError
 from tfaudit.runs.run import no_step
 
 EVIDENCE_MODE: Final = 0o444
@@ -100,23 +99,47 @@ def evidence_location(config: Config) -> str:
     return config.ledger
 
 
-def warm(config: Config) -> None:
-    """Load what talks to a bucket, and connect, while something else is waited for; nothing for a folder.
+def is_far(config: Config) -> bool:
+    """Whether the evidence is in a bucket, where each look takes a while."""
+    return (config.ledger or "").startswith(_S3)
 
-    A failure is not told: whoever uses the ledger meets it too.
+
+class Stores(NamedTuple):
+    """Where a ledger's records lie, and what belongs to them."""
+
+    evidence: Store
+    working: Working
+
+
+def open_stores(config: Config, step: Callable[[str], None] = no_step) -> Stores:
+    """Return the configured stores; in buckets, what every process reads of them first has been read by then.
+
+    A failure to read is not told: whoever uses the ledger meets it too. Raises :class:`ConfigError` where none is set
+    up.
     """
-    if not (config.ledger or "").startswith(_S3):
-        return
-    from tfaudit.ledger.s3 import Bucket
+    found = Stores(evidence_of(config, step), working_of(config))
+    if config.working.startswith(_S3) and evidence_location(config).startswith(_S3):
+        from tfaudit.ledger.s3_evidence import EvidenceBucket
+        from tfaudit.ledger.s3_start import read_ahead
+        from tfaudit.ledger.s3_working import WorkingBucket
 
-    with suppress(TfauditError):
-        Bucket(evidence_location(config), config.s3).warm()
+        if isinstance(found.evidence, EvidenceBucket) and isinstance(found.working, WorkingBucket):
+            read_ahead(found.evidence, found.working)
+    return found
 
 
-def open_ledger(config: Config, world: World, *, signer: Signer | None = None, stage_only: bool = False) -> Ledger:
+def open_ledger(
+    config: Config,
+    world: World,
+    *,
+    signer: Signer | None = None,
+    stage_only: bool = False,
+    stores: Stores | None = None,
+) -> Ledger:
     """Return the configured ledger, ready to append to.
 
-    ``signer`` signs records in place of the configured key; with ``stage_only`` nothing is committed.
+    ``signer`` signs records in place of the configured key; with ``stage_only`` nothing is committed. ``stores`` are
+    its own where they are open already.
 
     Raises :class:`ConfigError` for a missing or foreign key or another ledger than the pinned one, and
     :class:`LedgerError` when the ledger can't be reached.
@@ -126,7 +149,7 @@ def open_ledger(config: Config, world: World, *, signer: Signer | None = None, s
     from tfaudit.signing.signer import open_signer
 
     base = config.root
-    evidence = evidence_of(config, world.step)
+    evidence = stores.evidence if stores else evidence_of(config, world.step)
     if evidence_location(config).startswith(_S3) and config.working == config.default_working:
         raise ConfigError(
             "the ledger is in a bucket, and no working store is named for the disclosures",
@@ -134,7 +157,7 @@ def open_ledger(config: Config, world: World, *, signer: Signer | None = None, s
         )
     return Ledger.open(
         evidence=evidence,
-        working=working_of(config),
+        working=stores.working if stores else working_of(config),
         spool=config.spool,
         signer=signer or open_signer(config.signer_record, base=base),
         log_signer=open_signer(config.signer_log, base=base) if config.signer_log and not stage_only else None,

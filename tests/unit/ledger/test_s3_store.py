@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import pickle
+from concurrent.futures import Future
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ from s3sim import START, Client, Faults, Meta, SimulatedBucket, Version, World
 
 from tfaudit.config import Retention, S3Settings
 from tfaudit.errors import ConfigError, LedgerError
-from tfaudit.ledger import genesis, ids
+from tfaudit.ledger import genesis, ids, s3_working
 from tfaudit.ledger.log import Ledger, create_ledger
 from tfaudit.ledger.s3 import Bucket, Time, UnfitStoreError, place
 from tfaudit.ledger.s3_evidence import EvidenceBucket
+from tfaudit.ledger.s3_start import read_ahead
 from tfaudit.ledger.s3_working import WorkingBucket
 from tfaudit.ledger.store import Entry, Listing, read
 from tfaudit.ledger.verify import verify
@@ -523,3 +525,102 @@ def test_another_listing_takes_no_page(world: World) -> None:
     before = listed(world)
     assert names(store, Listing("records/ci/", after="records/ci/2026/03/01/11/")) == []
     assert listed(world) == before + 1
+
+
+# --- reading ahead ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 40])
+def test_a_start_that_was_read_ahead_asks_for_nothing_more(world: World, tmp_path: Path, length: int) -> None:
+    """Genesis, the hint, the last commits and the slot after them are here when the log is opened and read."""
+    keys = started(world, tmp_path / "k")
+    ledger = opened(keys, world)
+    for _ in range(length):
+        add(ledger)
+    here, there = evidence(world), working(world)
+    read_ahead(here, there)
+    before = len(world.log)
+    assert opened(keys, world, evidence=here, working=there).reader().state.size == 2 * length
+    # A log of no or one commit is walked over from its first slot.
+    assert len(world.log) - before <= (0 if length > 1 else 3)
+
+
+def test_what_is_read_ahead_is_the_first_version(world: World) -> None:
+    """A version on top is read too, and not taken for the object."""
+    put(world, KEY, b"first", None)
+    put(world, KEY, b"second", None)
+    store = evidence(world)
+    store.expect([KEY])
+    assert read(store, KEY, limit=10) == b"first"
+
+
+def test_a_marker_on_top_hides_nothing_from_reading_ahead(world: World) -> None:
+    """The first version is asked for then."""
+    put(world, KEY, b"first", None)
+    put(world, KEY, None, None)
+    store = evidence(world)
+    store.expect([KEY])
+    assert read(store, KEY, limit=10) == b"first"
+
+
+def test_a_failure_to_read_ahead_is_told_to_who_asks(world: World) -> None:
+    """They don't wait for it to fail again; the next one asks anew."""
+    put(world, KEY, b"first", None)
+    bucket = SimulatedBucket("s3://evidence/a/b", world, Faults(lost=1.0))
+    bucket.each = map  # type: ignore[method-assign, assignment]
+    store = EvidenceBucket(bucket, RULE)
+    store.expect([KEY])
+    before = len(world.log)
+    with pytest.raises(LedgerError, match="can't be reached"):
+        store.open(KEY)
+    assert len(world.log) == before
+
+
+def test_a_hint_that_names_nothing_is_no_harm(world: World, tmp_path: Path) -> None:
+    """What it says is looked at and not there."""
+    keys = started(world, tmp_path / "k")
+    add(opened(keys, world))
+    working(world).replace("head", b'{"commit":1000,"size":2000}')
+    here, there = evidence(world), working(world)
+    read_ahead(here, there)
+    assert opened(keys, world, evidence=here, working=there).reader().state.size == 2
+
+
+class Slow(SimulatedBucket):
+    """A bucket whose background work is only done when it is waited for."""
+
+    def submit(self, function: Any) -> Any:
+        """Put it off."""
+        put_off = Future[Any]()
+        self.put_off = put_off
+        self.function = function
+        return put_off
+
+
+def test_a_derived_object_is_read_as_it_was_put_last(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for it in this process waits until it is there; nobody else does."""
+    bucket = Slow("s3://working/a/b", world)
+    store = WorkingBucket(bucket)
+    store.replace("head", b"1")
+    assert not world.log
+    monkeypatch.setattr(s3_working, "wait", lambda _: bucket.put_off.set_result(bucket.function()))
+    assert read(store, "head", limit=10) == b"1"
+    store.replace("head", b"2")
+    store.replace("head", b"3", durable=True)
+    assert read(store, "head", limit=10) == b"3"
+
+
+def test_who_reads_and_then_appends_looks_once(world: World, tmp_path: Path) -> None:
+    """The head that was looked at a moment ago is present enough for a record; a second later it is not."""
+    keys = started(world, tmp_path / "k")
+    ledger = opened(keys, world)
+    add(ledger)
+
+    def asked(pause: float) -> int:
+        ledger.reader()
+        world.sleep(pause)
+        before = len(world.log)
+        add(ledger)
+        return len(world.log) - before
+
+    assert asked(0) == asked(1) - 1
