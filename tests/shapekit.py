@@ -361,6 +361,45 @@ bodies = st.fixed_dictionaries(
     },
 )
 
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | _TEXT | _JSON.map(msgspec.Raw),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=5,
+)
+_INNER = st.dictionaries(
+    st.sampled_from(
+        (
+            *(
+                "status",
+                "started",
+                "elapsed_seconds",
+                "elapsed_ms",
+                "exit_code",
+                "id",
+                "error",
+                "principal",
+                "evidence",
+            ),
+            *("agent", "level", "counts", "origin", "position", "version", "brand", "action", "path", "before"),
+        )
+    ),
+    _ANY,
+    max_size=4,
+)
+_NAMES = (
+    *("event_id", "run_id", "stack", "workspace", "actor", "address", "previous_address", "type", "mode", "module"),
+    *("deposed", "index", "provider", "action", "actions", "importing", "attributes", "outcome", "result", "command"),
+    *("arguments", "decision", "reasons", "approvals", "approved_by", "break_glass", "reason", "ticket", "policy"),
+    *("plan", "summary", "detail", "diagnostic_severity", "status", "code", "leaf", "log", "tfaudit", "engine"),
+    *("unrecorded", "retention", "review_by", "instances", "facts", "source", "severity", "shortened"),
+)
+wild_bodies = st.builds(
+    lambda body, wild: body | wild,
+    bodies,
+    st.dictionaries(st.sampled_from(_NAMES), _ANY | _INNER | st.lists(_INNER, max_size=2), max_size=8),
+)
+"""Documents of which members may be of any type: what a writer signed, nobody checked."""
+
 # --- what the schemas demand ------------------------------------------------------------------------------------------
 
 

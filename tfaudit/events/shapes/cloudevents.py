@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from tfaudit.events import shapes
 from tfaudit.events.shapes import severity
-from tfaudit.events.shapes.reading import Body, integer, text
+from tfaudit.events.shapes.reading import Body, text
 
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 BATCH_CONTENT_TYPE: Final = "application/cloudevents-batch+json; charset=utf-8"
@@ -42,7 +42,7 @@ def envelope(body: Body, schema: shapes.Shape = "native") -> dict[str, Any]:
         "time": str(body.get("time")),
         "datacontenttype": "application/json",
         "dataschema": DATA_SCHEMAS[schema],
-        "severity": integer(body.get("severity")) or severity.of(body),
+        "severity": severity.grade(body),
         "data": shapes.shape(schema, body),
     }
     if subject := text(body.get("address")):

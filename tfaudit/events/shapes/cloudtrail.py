@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 from tfaudit.events.shapes import reading, severity
-from tfaudit.events.shapes.reading import Actor, Body, integer, member, text, texts
+from tfaudit.events.shapes.reading import Actor, Body, member, text, texts
 from tfaudit.events.shapes.writing import encode
 
 VERSION: Final = "1"
@@ -77,7 +77,7 @@ _REQUEST: Final = (
     "attributes",
 )
 """What was asked for."""
-_ELSEWHERE: Final = frozenset({"id", "time", "actor", "outcome", "result", *_REQUEST})
+_ELSEWHERE: Final = frozenset({"id", "time", "actor", "outcome", "result", "shortened", *_REQUEST})
 
 
 class EventData(NamedTuple):
@@ -181,7 +181,7 @@ def _response(body: Body) -> dict[str, Any]:
 
 def _additional(body: Body) -> dict[str, Any]:
     found = {name: value for name, value in body.items() if name not in _ELSEWHERE and _said(value)}
-    found["severity"] = integer(body.get("severity")) or severity.of(body)
+    found["severity"] = severity.grade(body)
     return found
 
 

@@ -94,7 +94,7 @@ def _event(body: Body) -> dict[str, Any]:
         "provider": "tfaudit",
         "module": "tfaudit",
         "dataset": "tfaudit.record" if body.get("kind") == "record" else "tfaudit.event",
-        "severity": integer(body.get("severity")) or severity.of(body),
+        "severity": severity.grade(body),
         "reason": text(body.get("reason")),
         "sequence": integer(member(body, "log", "position")),
         "start": started,

@@ -37,7 +37,7 @@ def shape(body: Body) -> dict[str, Any]:
     """Return the OCSF event of a document. Values stand in it as the engine spelled them."""
     acting = reading.actor(body)
     activity, activity_name = _activity(body)
-    grave = integer(body.get("severity")) or severity.of(body)
+    grave = severity.grade(body)
     started, elapsed = reading.duration(body)
     event: dict[str, Any] = {
         "activity_id": activity,

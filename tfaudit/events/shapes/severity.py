@@ -68,9 +68,16 @@ def of(body: Mapping[str, Any]) -> int:
     return 5 if grave > 1 and body.get("break_glass") else grave
 
 
+def grade(body: Mapping[str, Any]) -> int:
+    """Return the severity that a document says it has, 1 to 5; where it says none, what it is judged to be."""
+    said = body.get("severity")
+    return said if isinstance(said, int) and 1 <= said <= 5 and said is not True else of(body)
+
+
 def _of_change(body: Mapping[str, Any]) -> int:
-    action = body.get("action")
-    grave = _ACTIONS.get(action, 2) if isinstance(action, str) else 2
+    said = body.get("action")
+    action = said if isinstance(said, str) else "" if said is None else "unknown"
+    grave = _ACTIONS.get(action, 2)
     if grave == 1 and (body.get("importing") or body.get("previous_address")):
         grave = 2
     if grave == 1:
@@ -92,9 +99,9 @@ def _of_record(body: Mapping[str, Any]) -> int:
         grave = _of_counts(body) if body.get("plan") else _of_command(body)
         return max(grave, 3) if _warned(body) else grave
     if record in ("outcome", "operation"):
-        if _status(body) in _NOTHING:
+        if str(_status(body)) in _NOTHING:
             return 1
-        return _of_command(body) if body.get("command") in _DESTRUCTIVE else 2
+        return _of_command(body) if str(body.get("command")) in _DESTRUCTIVE else 2
     if record == "retention" and _member(body, "retention", "action") in ("prune", "release"):
         return 4
     return _RECORDS.get(str(record), 2)

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from shapekit import bodies, check_cloudevent, check_cloudtrail, check_ecs, check_ocsf, events_of, every_kind
+from shapekit import (
+    bodies,
+    check_cloudevent,
+    check_cloudtrail,
+    check_ecs,
+    check_ocsf,
+    events_of,
+    every_kind,
+    wild_bodies,
+)
 
 from tfaudit.errors import InputError
 from tfaudit.events import shapes
@@ -43,6 +52,14 @@ def test_every_plan_is_valid(path):
 @given(body=bodies)
 def test_whatever_is_drawn_is_valid(check, body):
     """No document that can be made is refused or comes out invalid."""
+    check(body)
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+@settings(max_examples=150, deadline=None)
+@given(body=wild_bodies)
+def test_members_of_any_type_are_valid(check, body):
+    """A record's key may have signed anything: a member of another type neither fails nor comes out invalid."""
     check(body)
 
 
