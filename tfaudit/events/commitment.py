@@ -97,7 +97,8 @@ def opens(digest: str, record_id: str, address: str, deposed: str | None, value:
     if value.side == "value" and value.pointer.endswith(_ADDRESSES):
         address = ""
     found = value_digest(record_id, address, deposed, value.pointer, value.side, value.salt, value.text)
-    return hmac.compare_digest(found, digest)
+    # As bytes: a text that is not ASCII can't be compared, and is no digest.
+    return hmac.compare_digest(found.encode(), digest.encode())
 
 
 def encode_value(pointer: str, side: Side, salt: bytes, text: bytes) -> bytes:

@@ -42,6 +42,34 @@ _PLAIN: Final = (
 )
 
 
+class _Attribute(msgspec.Struct, gc=False):
+    path: str
+    before: str | None = None
+    after: str | None = None
+
+
+class _Problem(msgspec.Struct, gc=False):
+    digest: str
+
+
+class _Instance(msgspec.Struct, gc=False):
+    problems: list[_Problem] = []
+
+
+class _Line(msgspec.Struct):
+    """What is relied on in an event line: a record's key signed it, nobody checked it."""
+
+    kind: str
+    address: str | None = None
+    previous_address: str | None = None
+    deposed: str | None = None
+    attributes: list[_Attribute] = []
+    instances: list[_Instance] = []
+
+
+_checked: Final = msgspec.json.Decoder(_Line)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordFacts:
     """What a change event takes from the record that holds its line."""
@@ -152,11 +180,10 @@ _plain_decoder: Final = msgspec.json.Decoder(float_hook=lambda text: text)
 
 def _parse(line: bytes) -> dict[str, Any]:
     try:
-        parsed = _decoder.decode(line)
+        _checked.decode(line)
+        parsed: dict[str, Any] = _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError("an event line can't be read") from error
-    if not isinstance(parsed, dict) or not isinstance(parsed.get("kind"), str):
-        raise InputError("an event line has no kind")
     return parsed
 
 

@@ -195,7 +195,7 @@ class _Values:
         if value is None or value.salt is None or value.text is None:
             return None
         opening = hashlib.sha256(b"".join((self._prefix, _framed(pointer, side), value.salt, value.text))).hexdigest()
-        return value.text if hmac.compare_digest(opening, digest) else None
+        return value.text if hmac.compare_digest(opening.encode(), digest.encode()) else None
 
     def address(self, pointer: str, printed: str) -> str:
         """Return an address with the instance key that the line hides, where it is disclosed."""

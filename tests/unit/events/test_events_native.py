@@ -123,7 +123,27 @@ def test_the_outcome_is_joined() -> None:
     assert join(event, None, outcome_line=outcome.line)["outcome"]["error"] is None
 
 
-@pytest.mark.parametrize("line", [b"", b"[]", b"{}", b'{"kind":1}', b"\xff"])
+def test_a_digest_that_is_none_opens_nothing() -> None:
+    """A text in a digest's place, ASCII or not, withholds its value and does no harm."""
+    event = line_of(plan_of(change(before={"x": 1}, after={"x": 2})))
+    for digest in ("é", ""):
+        parsed = json.loads(event.line)
+        parsed["attributes"][0] |= {"before": digest, "after": digest}
+        joined = change_event(json.dumps(parsed).encode(), opened(event), number=1, facts=FACTS)
+        assert joined["attributes"][0]["withheld"] is True
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"", b"[]", b"{}", b'{"kind":1}', b"\xff"),
+        b'{"kind":"resource-change","attributes":[1]}',
+        b'{"kind":"resource-change","attributes":[{"path":1}]}',
+        b'{"kind":"resource-change","attributes":[{"path":"/x","before":2}]}',
+        b'{"kind":"resource-change","address":{}}',
+        b'{"kind":"check","instances":[{"problems":[1]}]}',
+    ],
+)
 def test_what_is_no_event_line_is_refused(line: bytes) -> None:
     """Other bytes are an input error."""
     with pytest.raises(InputError):
