@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Final, Self
 
 _OUT_OF_THE_WAY: Final = 100
+_ABOVE_THE_STREAMS: Final = 10
 
 
 def out_of_the_way(fd: int) -> int:
@@ -21,7 +22,10 @@ def out_of_the_way(fd: int) -> int:
     Terraform before 1.1 and some version switchers start the engine as a child that finds its streams at 3, 4 and 5: a
     plan written to ``/proc/self/fd/5`` would be written to its stderr.
     """
-    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+    try:
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY)
+    except OSError:  # no process here may have as many: then above the three streams and their three copies
+        high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ABOVE_THE_STREAMS)
     os.close(fd)
     return high
 

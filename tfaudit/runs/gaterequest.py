@@ -47,7 +47,7 @@ def of(stage: Stage, planned: Planned, ready: Ready, gate: Gate, change: Change)
             serial=before.serial if before else 0,
         ),
         under={},
-        changes=planned.applyable,
+        changes=planned.may_change,
         first=before is not None and before.lineage == "",
         unknown_actions=tuple(one.address for one in plan.resource_changes() if one.action == "unknown")
         if plan.counts.unknown

@@ -66,6 +66,11 @@ class Planned:
         return self.plan.counts.listed or (self.may_refresh and self.plan.counts.drift > 0)
 
     @property
+    def may_change(self) -> bool:
+        """Whether the gate is asked for it: not only by the engine's word on what it would apply."""
+        return self.applyable or (self.plan is not None and self.plan.counts.listed)
+
+    @property
     def holds_changes(self) -> bool:
         """Whether the plan holds changes of resources or outputs, if only no-ops."""
         if self.plan is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -46,3 +47,14 @@ def test_out_of_the_way_of_re_executed_engines() -> None:
     with Scratch("plan") as scratch:
         assert scratch.fd >= 100
         assert not os.get_inheritable(scratch.fd)
+
+
+def test_where_few_descriptors_are_allowed_a_lower_one_does() -> None:
+    """A limit below that number stops no run."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+    try:
+        with Scratch("plan") as scratch:
+            assert 10 <= scratch.fd < 64
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -50,3 +50,10 @@ def test_without_its_word_drift_counts_where_the_state_may_be_all_that_changes()
 def test_what_nobody_looked_into_is_not_applyable():
     """There is no plan to tell by."""
     assert not Planned(sha256=None, file=None, plan=None, problem="none", redactor=Redactor()).applyable
+
+
+def test_the_gate_does_not_take_the_word_that_there_is_nothing_to_apply():
+    """That word stands in a plan file, which somebody may have written; so do the changes."""
+    assert planned(changes=[WEB], applyable=False).may_change
+    assert planned(drift=[WEB], may_refresh=True, applyable=True).may_change
+    assert not planned(changes=[SAME], applyable=False).may_change
