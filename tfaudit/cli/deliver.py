@@ -13,7 +13,9 @@ from tfaudit.cli.place import this_config, this_world
 from tfaudit.errors import ConfigError, LedgerError, UsageError
 
 if TYPE_CHECKING:
+    from tfaudit.config import Config
     from tfaudit.runs.delivering import Collected, Delivered
+    from tfaudit.runs.run import World
     from tfaudit.runs.standing import Standing
 
 _WORST: Final = (74, 76, 70, 78, 69)
@@ -52,8 +54,22 @@ def command(
         write_json({**_collected(collected), "sinks": [_delivered(one) for one in found]})
     else:
         _tell(collected, found)
+    if config.alerts:
+        _alert(config, world, collected, found, unhurried=seconds is None)
     codes = {one.code for one in found} | ({LedgerError.exit_code} if collected.problem else set())
     return next((code for code in _WORST if code in codes), 0)
+
+
+def _alert(
+    config: Config, world: World, collected: Collected, found: tuple[Delivered, ...], *, unhurried: bool
+) -> None:
+    """Send what could not be told before, and tell of what does not get where it belongs."""
+    from tfaudit.runs import alerting
+
+    alerting.retry(config, world)
+    alerting.undelivered(config, world, found, unhurried=unhurried)
+    if collected.waiting:
+        alerting.unsent(config, world)
 
 
 def _seconds(budget: str | None) -> float | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tfaudit.engine.signals import Relay
     from tfaudit.ledger.receipt import Receipt
     from tfaudit.ledger.verify.report import Report
+    from tfaudit.runs.delivering import Delivered
     from tfaudit.runs.gating import Verdict
     from tfaudit.runs.noticing import Notices
     from tfaudit.runs.planning import Planned
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 CLOSE_SECONDS: Final = 12.0
 """What the end of a run waits for its alerts at most."""
+_LOOK: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,18 +99,25 @@ class Alerts:
         if self._is_on:
             self._do(lambda notices: notices.logging_failure(what, key=key or what))
 
-    def close(self, seconds: float = CLOSE_SECONDS) -> None:
-        """Wait for what is still being told, at most so long, and say what could not be."""
+    def undelivered(self, found: Iterable[Delivered]) -> None:
+        """Tell of the sinks that will not get their copies by themselves."""
+        failures = failures_of(found)
+        if self._is_on and failures:
+            self._do(lambda notices: notices.undelivered(failures))
+
+    def close(self, seconds: float = CLOSE_SECONDS, *, stop: Callable[[], bool] = lambda: False) -> None:
+        """Wait for what is still being told, at most so long and until ``stop``, and say what could not be."""
         if not self._threads:
             return
         end = time.monotonic() + seconds
         if self._work is not None:
             self._work.put(None)
         for thread in self._threads:
-            thread.join(max(0.0, end - time.monotonic()))
+            while thread.is_alive() and time.monotonic() < end and not stop():
+                thread.join(_LOOK)
         if any(thread.is_alive() for thread in self._threads):
             # The thread ends with the process; a message on its way goes on in a process of its own.
-            self._problems.append(f"not every alert could be sent within {seconds:g} s")
+            self._problems.append("not every alert could be sent in time")
         self._threads.clear()
         for problem in dict.fromkeys(self._problems):
             self._run.world.say(problem)
@@ -182,10 +191,33 @@ def met(run: Run, relay: Relay, recorder: Recorder) -> None:
         _now(run.config, run.world, lambda notices: notices.met(subject, recorder.reader(), key, found))
 
 
-def sink_failure(config: Config, world: World, *, name: str, what: str, run_id: str | None = None) -> None:
-    """Tell that a sink does not get its copies; ``what`` holds no secret. Takes a bounded time, never raises."""
-    if config.alerts:
-        _now(config, world, lambda notices: notices.sink_failure(name, what, run_id))
+def undelivered(config: Config, world: World, found: Iterable[Delivered], *, unhurried: bool = False) -> None:
+    """Tell of the sinks that do not get their copies. Takes a bounded time, never raises.
+
+    ``unhurried``: there was time for all, so that one that still lacks some is down.
+    """
+    failures = failures_of(found, unhurried=unhurried)
+    if config.alerts and failures:
+        _now(config, world, lambda notices: notices.undelivered(failures))
+
+
+def unsent(config: Config, world: World) -> None:
+    """Tell that records still wait in the spool. Takes a bounded time, never raises."""
+    what = "records wait in the spool of the machine that made them: they are not in the ledger"
+    _now(config, world, lambda notices: notices.logging_failure(what, key="waiting"))
+
+
+def failures_of(found: Iterable[Delivered], *, unhurried: bool = False) -> tuple[str, ...]:
+    """Return which sinks somebody has to look after, and why: a line each, without what the sink itself said."""
+    lines = []
+    for one in found:
+        if one.state in ("misconfigured", "failed"):
+            lines.append(f'sink "{one.name}" is {one.state}')
+        elif one.state == "left" and unhurried:
+            lines.append(f'sink "{one.name}" does not take what is delivered')
+        if one.dead:
+            lines.append(f'sink "{one.name}" has refused documents for good')
+    return tuple(lines)
 
 
 def retry(config: Config, world: World) -> None:

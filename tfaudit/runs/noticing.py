@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tfaudit.runs.alerting import Seen
     from tfaudit.runs.run import World
 
+_STATUS: Final = "tfaudit deliver --status"
 MAX_GAPS: Final = 20
 """Changes without a record that one ``verify`` tells of one by one."""
 
@@ -125,11 +126,10 @@ class Notices:
             found.append(facts.unverified(counted, places, digest=digest))
         self._teller.tell(Subject(origin=report.origin), found)
 
-    def sink_failure(self, name: str, what: str, run_id: str | None) -> None:
-        """Tell that a sink does not get its copies."""
-        kind = what.partition(" ")[0]
-        fact = facts.logging_failure(f"sink {name}: {what}", key=f"sink {name} {kind}")
-        self._teller.tell(Subject(run_id=run_id), [replace(fact, more="tfaudit deliver --status")])
+    def undelivered(self, failures: Sequence[str]) -> None:
+        """Tell of sinks that do not get their copies, a line each."""
+        found = [facts.logging_failure(what, key=what) for what in failures]
+        self._teller.tell(Subject(stack=self._config.stack), [replace(one, more=_STATUS) for one in found])
 
     # --- facts -----------------------------------------------------------------------------------------------------
 

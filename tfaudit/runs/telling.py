@@ -40,7 +40,8 @@ class Telling:
             self._alerts.logging_failure(f"a run was stopped: {error.message}")
         if self._is_recorded and self._run.config.sinks and not self._relay.interrupts:
             self._deliver()
-        self._alerts.close()
+        before = self._relay.interrupts
+        self._alerts.close(stop=lambda: self._relay.interrupts > before)
 
     def intent(self, recorder: Recorder, planned: Planned | None, verdict: Verdict | None) -> None:
         """Tell what the run is about to do; its intent is in the log. Returns at once."""
@@ -68,8 +69,4 @@ class Telling:
     def _deliver(self) -> None:
         from tfaudit.runs.delivering import deliver_after
 
-        for one in deliver_after(self._run, tuple(self._receipts.values()), self._relay):
-            if one.state in ("misconfigured", "failed"):
-                self._alerts.logging_failure(f'sink "{one.name}" is {one.state}', key=one.name)
-            elif one.dead:
-                self._alerts.logging_failure(f'sink "{one.name}" refused {one.dead} documents for good', key=one.name)
+        self._alerts.undelivered(deliver_after(self._run, tuple(self._receipts.values()), self._relay))
