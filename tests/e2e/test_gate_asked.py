@@ -158,7 +158,7 @@ def test_inspect_shows_who_approved_and_why_it_was_denied(planned: support.Proje
     """Of a run that was denied, one that went on, and of the approval itself."""
     planned.tfaudit("apply", "change.plan", code=77)
     denied = gatekit.last_run(planned)
-    assert "no-approval: nobody has approved" in planned.tfaudit("inspect", denied).stdout
+    assert "no-approval: no approval counts" in planned.tfaudit("inspect", denied).stdout
     assert "denied" in planned.tfaudit("log", "--run", denied).stdout
     gatekit.approve(planned, alice, "change.plan", "--reason", "it is time")
     word = str(gatekit.records(planned)[-1]["record_id"])

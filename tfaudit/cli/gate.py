@@ -105,4 +105,4 @@ def _write(answer: Answer) -> None:
         by = f"{vote['approver']} with {vote['key']}" if vote["key"] else f"{vote['approver']} by {vote['source']}"
         sys.stdout.write(f"  {vote['kind']:<17} {printable(by)}, {vote['made']}, valid until {vote['expires']}\n")
     if not decision.allowed or decision.required:
-        sys.stdout.write(f"  required {decision.required}, counted {len(document['approvals'])}\n")
+        sys.stdout.write(f"  required {decision.required}, counted {decision.persons}\n")

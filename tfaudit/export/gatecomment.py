@@ -43,7 +43,7 @@ def _blocks(document: Mapping[str, Any], predicate: Mapping[str, Any]) -> Iterat
     mark = "✅ This plan may be applied" if allowed else "⛔ This plan may not be applied"
     yield f"### {mark}"
     yield ""
-    count = len(document["approvals"])
+    count = len({one["approver"] for one in document["approvals"]})
     yield f"Stack {code(document['stack'])}, {count} of {document['required']} approvals."
     if "break_glass" in document:
         yield ""

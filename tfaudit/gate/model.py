@@ -212,3 +212,8 @@ class Decision:
     review_by: int | None = None
     """Until when, milliseconds since the epoch."""
     warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def persons(self) -> int:
+        """How many people's votes count: whoever voted twice is one."""
+        return len({vote.approver for vote in self.counted})

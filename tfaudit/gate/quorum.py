@@ -57,7 +57,7 @@ def missing(asked: Sequence[Requirement], votes: Sequence[Vote], electorate: Ele
         what = f"{one.approvals} approval{'' if one.approvals == 1 else 's'} {one.whose}"
         because = "" if one.rule is None else f", by rule {line(one.rule)!r}"
         if not votes:
-            message = f"nobody has approved this plan: it takes {what}{because}; run `tfaudit approve` on it"
+            message = f"no approval counts for this plan: it takes {what}{because}; run `tfaudit approve` on it"
             yield Reason(code="no-approval", message=message)
         else:
             more = one.approvals - have

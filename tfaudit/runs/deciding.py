@@ -142,8 +142,7 @@ def said(decision: Decision | None, refused: Refused | None = None) -> str:
         return f"denied by the gate ({', '.join(sorted({reason.code for reason in decision.reasons}))})"
     if decision.break_glass:
         return "BREAK-GLASS, to be reviewed"
-    persons = len({vote.approver for vote in decision.counted})
-    return f"approved by {persons}" if persons else "allowed, no approval needed"
+    return f"approved by {decision.persons}" if decision.persons else "allowed, no approval needed"
 
 
 def needed(run_id: str, verdict: Verdict | None, refused: Refused | None = None) -> str:

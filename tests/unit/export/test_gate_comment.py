@@ -59,6 +59,15 @@ def test_a_denial_says_why_who_and_what() -> None:
     )
 
 
+def test_who_approved_twice_is_one() -> None:
+    """Both words are listed, and one person is counted."""
+    word = ANSWER["approvals"][0]
+    again = {**word, "id": f"sha256:{'b' * 64}", "key": "SHA256:other"}
+    said = markdown({**ANSWER, "approvals": [word, again]}, PLAN)
+    assert "1 of 2 approvals" in said
+    assert said.count("| `alice@example.com` |") == 2
+
+
 def test_leave_without_more_is_short() -> None:
     """Where it is allowed and nobody had to approve, there is no empty table."""
     answer = {**ANSWER, "decision": "allow", "reasons": [], "approvals": [], "required": 0}
