@@ -128,7 +128,7 @@ def held(store: Working, *, now: int) -> Iterator[tuple[str, list[Unsent]]]:
     for entry in store.list(HELD):
         folder, _, _ = entry.key.rpartition("/")
         slot = folder.rpartition("/")[2]
-        if slot.isdigit() and int(slot) < now // SLOT:
+        if _is_number(slot) and int(slot) < now // SLOT:
             folders.setdefault(folder, []).extend(_read(store, entry.key))
     yield from folders.items()
 
@@ -150,7 +150,7 @@ def tidy(store: Working, *, now: int) -> None:
             store.remove(entry.key)
     for entry in [*store.list(RATE)]:
         slot = entry.key.split("/")[-2]
-        if not slot.isdigit() or int(slot) < now // SLOT - 1:
+        if not _is_number(slot) or int(slot) < now // SLOT - 1:
             store.remove(entry.key)
     for folder in (WAITING, HELD):
         for entry in [*store.list(folder)]:
@@ -211,3 +211,7 @@ def _digest(*parts: str) -> str:
 def time_text(time: int) -> str:
     """Return a time as a message says it."""
     return ids.time_text(time)[:16].replace("T", " ") + " UTC"
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 16

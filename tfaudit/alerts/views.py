@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tfaudit.events import native
 from tfaudit.events.native import RecordFacts
 from tfaudit.ledger import ids
+from tfaudit.plan.model import Counts
 
 if TYPE_CHECKING:
     from tfaudit.events.commitment import Disclosure
@@ -38,6 +39,9 @@ _TEXTS: Final = (
     "severity",
     "code",
 )
+
+
+_COUNTS: Final = (*Counts.__struct_fields__, "applied", "errored", "not_reached")
 
 
 def record_view(record: Record, actor: bytes | None) -> dict[str, Any]:
@@ -68,7 +72,7 @@ def record_view(record: Record, actor: bytes | None) -> dict[str, Any]:
         "break_glass": decision.get("break_glass") is True,
         "status": _text(result, "status"),
         "exit_code": exit_code if isinstance(exit_code, int) else -1,
-        "counts": _counts(plan) | _counts(result),
+        "counts": dict.fromkeys(_COUNTS, 0) | _counts(plan) | _counts(result),
         "events": record.event_count,
         "commit": _text(source, "commit"),
         "spooled": record.spooled is not None,

@@ -66,7 +66,7 @@ def _event(record: Record, **line: Any) -> dict[str, Any]:
     [
         'record.kind == "intent" && record.stack.endsWith("/prod")',
         'record.actor.principal == "github:1" && record.actor.level == "verified" && record.actor.agent != ""',
-        "record.counts.delete > 0 && record.break_glass && !record.spooled",
+        "record.counts.delete > 0 && record.counts.replace == 0 && record.break_glass && !record.spooled",
         'record.command == "apply" && "-auto-approve" in record.options && record.status == ""',
         'record.decision == "allow" && record.reasons.size() == 0 && record.commit.startsWith("4f")',
     ],

@@ -197,7 +197,14 @@ def test_what_is_over_is_removed(world: World) -> None:
 def test_what_somebody_else_put_there_does_no_harm(world: World, content: bytes) -> None:
     """It is neither sent nor believed."""
     world.teller().tell(*_denied())
-    for key in [*world.kept(), f"{limiting.WAITING}x.json", f"{limiting.HELD}a/1/x.json", f"{limiting.RATE}odd"]:
+    for key in [
+        *world.kept(),
+        f"{limiting.WAITING}x.json",
+        f"{limiting.HELD}a/1/x.json",
+        f"{limiting.RATE}odd",
+        f"{limiting.RATE}a/²/0",
+        f"{limiting.HELD}a/²/x.json",
+    ]:
         world.store.replace(key, content)
     world.teller().retry()
     world.teller().tell(*_denied())
