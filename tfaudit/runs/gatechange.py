@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, cast
 
-from tfaudit.errors import TfauditError
+from tfaudit.errors import InputError, TfauditError
 
 if TYPE_CHECKING:
     from tfaudit.engine.unbound import Inputs
-    from tfaudit.gate.model import LedgerView, Request, Vote
+    from tfaudit.gate.model import LedgerView, Request, Rules, Vote
     from tfaudit.ledger.erasing import Erasure
     from tfaudit.ledger.reader import Reader
     from tfaudit.plan.modules import SourceDigest
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 KEY_POINTER: Final = "/change/key"
 """Where a plan record commits to the key of its change digest."""
+_KEY: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,8 @@ def of(stage: Stage, planned: Planned) -> Change:
 def change_key(reader: Reader, record_id: str, commitment_digest: str) -> ChangeKey | None:
     """Return the change key of a plan record; None where it is not disclosed, or erased since the plan was applied.
 
-    ``commitment_digest`` is what the voter signed: another key than the one that they saw opens nothing.
+    ``commitment_digest`` is what the voter signed: another key than the one that they saw opens nothing. Nor does what
+    is no key: whoever records a plan with such a one must not keep others from applying theirs.
     """
     text = reader.opened(record_id, KEY_POINTER, commitment_digest)
     return None if text is None else _parse_key(text)
@@ -97,8 +100,12 @@ def change_key(reader: Reader, record_id: str, commitment_digest: str) -> Change
 def _parse_key(text: bytes) -> ChangeKey | None:
     from tfaudit import canonical
 
-    match canonical.decode(text, what="a change key"):
-        case {"key": str(key), "inputs": dict(inputs)} if len(key) == 64:
+    try:
+        found = canonical.decode(text, what="a change key")
+    except InputError:
+        return None
+    match found:
+        case {"key": str(key), "inputs": dict(inputs)} if _KEY.fullmatch(key):
             return ChangeKey(key=bytes.fromhex(key), inputs={str(name): str(value) for name, value in inputs.items()})
     return None
 
@@ -110,8 +117,13 @@ def change_text(change: Change) -> bytes:
     return canonical.encode({"inputs": dict(change.inputs.digests(change.key)), "key": change.key.hex()})
 
 
-def bound(reader: Reader, request: Request, view: LedgerView, change: Change) -> Request:
-    """Return the request with its digests under the key of each plan record that a vote names."""
+def bound(reader: Reader, request: Request, view: LedgerView, change: Change, rules: Rules) -> Request:
+    """Return the request with its digests under the key of each plan record that a vote names.
+
+    Where approvals are of this very plan, and all of them with other inputs than those that the apply has, these are
+    named as unbound; of what others say than those who may approve, nothing is made.
+    """
+    approvers = {one.key for one in rules.approvers or ()}
     under: dict[str, str] = {}
     loose: list[str] = []
     is_met = False
@@ -128,7 +140,7 @@ def bound(reader: Reader, request: Request, view: LedgerView, change: Change) ->
         if differing:
             # Another plan in all but its file: no vote on it counts, and the reason is said where none counts.
             under[record_id] = ""
-            loose += differing
+            loose += differing if vote.kind != "rejection" and vote.signed and vote.key in approvers else ()
     unbound = request.unbound if is_met else (*request.unbound, *dict.fromkeys(loose))
     return replace(request, under=under, unbound=unbound)
 

@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import ConfigError, LedgerError, TfauditError, UnavailableError, VerificationError
-from tfaudit.ledger import ids
 from tfaudit.runs import gatechange, gatememory, gaterequest
 
 if TYPE_CHECKING:
@@ -233,7 +232,7 @@ def again(stage: Stage, verdict: Verdict, intent: Receipt) -> Verdict:
     view = replace(view, votes=(*placed, *heard))
     request = verdict.request
     if verdict.change is not None:
-        request = gatechange.bound(reader, request, view, verdict.change)
+        request = gatechange.bound(reader, request, view, verdict.change, rules or gate.rules)
         request = replace(request, unbound=(*request.unbound, *gatechange.moved(stage, verdict.change)))
     return replace(
         verdict,
@@ -281,7 +280,7 @@ def _decide(
     known = {vote.id for vote in view.votes}
     view = replace(view, votes=(*view.votes, *(vote for vote in outside if vote.id not in known)))
     if change is not None:
-        request = gatechange.bound(reader, request, view, change)
+        request = gatechange.bound(reader, request, view, change, gate.rules)
         request = gaterequest.genuine(run, reader, request, now)
     return Verdict(
         gate=gate,
@@ -297,18 +296,15 @@ def _decide(
 
 
 def _view(reader: Reader, request: Request, rules: Rules, now: int, *, before: int | None = None) -> LedgerView:
-    """Return the votes and uses that can matter: as far back as an approval may lie, and as the plans it names do."""
+    """Return the votes and uses that can matter: as far back as one may lie that has not expired, and as the plan does.
+
+    Not as far as the plans that votes name: those are what anybody says, and the whole log would be read for them.
+    """
     from tfaudit.ledger import votes
 
-    def since(start: int) -> LedgerView:
-        subject = request.subject
-        return votes.view(reader, state_key=subject.state_key, stack=subject.stack, since=start, before=before, now=now)
-
+    subject = request.subject
     start = min(now - int(rules.expires / timedelta(milliseconds=1)), request.planned)
-    view = since(start)
-    named = [ids.record_time(vote.subject.plan_record) for vote in view.votes if vote.subject.plan_record]
-    # A rejection of the plan may be older than the oldest approval that still counts.
-    return since(min(named)) if named and min(named) < start else view
+    return votes.view(reader, state_key=subject.state_key, stack=subject.stack, since=start, before=before, now=now)
 
 
 def _fetched(run: Run, ready: Ready, gate: Gate, request: Request) -> Fetched:
