@@ -107,9 +107,12 @@ class Reply:
 class Server:
     """One server, asked by one thread over one connection that is kept."""
 
-    def __init__(self, settings: SinkSettings, at: Address, *, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, settings: SinkSettings, at: Address, *, environ: Mapping[str, str], seconds: float = SECONDS
+    ) -> None:
         """Ask nothing yet; ``environ`` names the proxies. :class:`ConfigError` where they or ``ca`` can't be used."""
         self.at = at
+        self._seconds = seconds
         self._environ = environ
         self._tls = _tls(settings) if at.url.startswith("https:") else None
         self._pool = self._connect()
@@ -128,14 +131,14 @@ class Server:
         if body is not None and compress:
             # No time in it: the same documents are the same bytes.
             body, sent["Content-Encoding"] = gzip.compress(body, 6, mtime=0), "gzip"
-        request = _Request(self._pool, self.at, method, path, sent, body)
+        request = _Request(self._pool, self.at, method, path, sent, body, self._seconds)
         request.start()
-        request.join(SECONDS)
+        request.join(self._seconds)
         if request.answer is not None:
             return request.answer
         # The thread ends with the process at the latest; whatever it still reads is thrown away, with its connection.
         self._pool = self._connect()
-        return _late(self.at)
+        return _late(self.at, self._seconds)
 
     def close(self) -> None:
         """Close the connection."""
@@ -161,8 +164,8 @@ class Server:
             raise ConfigError("HTTPS_PROXY names no proxy", hint="as in http://proxy.example.com:3128") from None
 
 
-def _late(at: Address) -> Later:
-    return Later(reason=f"{at.where} gave no whole answer within {SECONDS:.0f} seconds")
+def _late(at: Address, seconds: float) -> Later:
+    return Later(reason=f"{at.where} gave no whole answer within {seconds:g} seconds")
 
 
 class _Request(threading.Thread):
@@ -176,11 +179,12 @@ class _Request(threading.Thread):
         path: str,
         headers: Mapping[str, str],
         body: bytes | None,
+        seconds: float,
     ) -> None:
         super().__init__(name="sink", daemon=True)
         self._pool, self._at, self._method, self._url = pool, at, method, at.url + path
         self._headers, self._body = headers, body
-        self._until = time.monotonic() + SECONDS
+        self._seconds, self._until = seconds, time.monotonic() + seconds
         self.answer: Reply | Later | Misconfigured | None = None
 
     def run(self) -> None:
@@ -212,7 +216,7 @@ class _Request(threading.Thread):
                 if len(body) > MAX_ANSWER:
                     return Later(reason=f"{self._at.where} answers with more than {MAX_ANSWER:,} bytes")
                 if time.monotonic() > self._until:
-                    return _late(self._at)
+                    return _late(self._at, self._seconds)
             whole = True
         finally:
             if whole:

@@ -80,6 +80,8 @@ class SplunkSink:
         self._headers = {"Authorization": f"Splunk {token}", "Content-Type": "application/json"}
         if self._acknowledge:
             self._headers["X-Splunk-Request-Channel"] = channel
+        self.acknowledged_within = ACKNOWLEDGED_WITHIN
+        """Seconds."""
         self._notes: dict[str, str] = {}
         self._sent: dict[str, tuple[int, float]] = {}
         """By document: the acknowledgement that is waited for, and since when."""
@@ -114,7 +116,7 @@ class SplunkSink:
         # What was sent before, and is given again since nobody had acknowledged it, is asked about and not sent again.
         answers = [posted.get(one.id) or Accepted(receipt=str(self._sent[one.id][0])) for one in batch]
         acks = {int(answer.receipt) for answer in answers if isinstance(answer, Accepted) and answer.receipt}
-        confirmed = self._confirmed(acks, since + ACKNOWLEDGED_WITHIN)
+        confirmed = self._confirmed(acks, since + self.acknowledged_within)
         return self._noted(
             batch, [self._settled(one, answer, confirmed) for one, answer in zip(batch, answers, strict=True)]
         )
