@@ -12,6 +12,7 @@ from pathlib import Path
 
 import alertkit
 import awsproject
+import boto3
 import gatekit
 import pytest
 import support
@@ -337,6 +338,43 @@ resource "aws_iam_policy" "reader" {{
     write("10.0.0.0/8", "s3:GetObject")
     project.tfaudit("apply", "-auto-approve")
     assert len(receiver.bodies) == 1
+
+
+@pytest.mark.xdist_group("aws")
+def test_with_a_ledger_in_buckets_it_is_all_the_same(
+    project: support.Project, aws_endpoint: str, receiver: alertkit.Receiver
+) -> None:
+    """Who is new is looked up there, and what was told is remembered there."""
+    project.environment.update(
+        AWS_ENDPOINT_URL=aws_endpoint,
+        AWS_ACCESS_KEY_ID="testing",
+        AWS_SECRET_ACCESS_KEY="testing",
+        AWS_DEFAULT_REGION="us-east-1",
+    )
+    project.write(TWO)
+    project.run_engine("init")
+    project.tfaudit(
+        "setup",
+        "--yes",
+        "--ledger",
+        "s3://alerted-evidence/a",
+        "--working",
+        "s3://alerted-working/a",
+        "--create-bucket",
+    )
+    _alerted(project, receiver.url())
+    project.tfaudit("apply", "-auto-approve")
+    assert receiver.bodies == []
+    project.environment.update(GITHUB_ACTIONS="true", GITHUB_ACTOR="dora")
+    project.write(TWO.replace(VALUE, "another"))
+    project.tfaudit("apply", "-auto-approve")
+    project.tfaudit("destroy", "-auto-approve")
+    assert _titles(receiver) == ["first-time-actor", "destroy"]
+    told = boto3.client(
+        "s3", endpoint_url=aws_endpoint, aws_access_key_id="testing", aws_secret_access_key="testing",
+        region_name="us-east-1",
+    ).list_objects_v2(Bucket="alerted-working", Prefix="a/alerts/")  # fmt: skip
+    assert {entry["Key"].split("/")[2] for entry in told["Contents"]} == {"actors", "rate", "sent"}
 
 
 def test_without_an_alert_nothing_of_them_is_imported(project: support.Project) -> None:

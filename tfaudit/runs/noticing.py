@@ -62,7 +62,7 @@ class Notices:
 
     def __init__(self, config: Config, world: World, say: Callable[[str], None]) -> None:
         self._config = config
-        self._world = world
+        self._has_looked = False
         self._teller = Teller(
             config.alerts,
             store=lambda: working_of(config),
@@ -162,12 +162,14 @@ class Notices:
     def _of_records(self, seen: Seen) -> Iterator[Fact]:
         """Yield what has to be read back from the ledger; what can't be read is said, and the rest goes on."""
         own = [alert for alert in self._teller.alerts if alert.when is not None]
-        if not own and not self._teller.wants("unrecorded-change", "first-time-actor"):
+        looks_back = not self._has_looked and self._teller.wants("unrecorded-change", "first-time-actor")
+        if not own and not looks_back:
             return
         for receipt in seen.receipts:
             try:
                 found = self._record(receipt)
-                yield from self._of_past(found, receipt, seen)
+                if looks_back:
+                    yield from self._of_past(found, receipt, seen)
                 if own:
                     yield from self._of_expressions(own, found)
             except TfauditError as error:
@@ -182,6 +184,7 @@ class Notices:
         asks_actor = self._teller.wants("first-time-actor") and own.kind == "intent"
         if own.state is None or own.kind not in ("plan", "intent") or not (asks_gap or asks_actor):
             return
+        self._has_looked = True
         past = history.Past(self._reader, own)
         if asks_gap and history.is_unrecorded(past, history.met(own)):
             yield facts.unrecorded(receipt.key)
