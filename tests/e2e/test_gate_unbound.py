@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -142,3 +143,16 @@ def test_an_edit_between_the_gates_look_and_the_apply(approved: support.Project,
     assert not (approved.folder / "evil").exists()
     assert gatekit.records(approved)[-1]["status"] == "not-started"
     assert gatekit.findings(approved) == []
+
+
+def test_a_plan_that_can_not_be_shown_is_denied(approved: support.Project) -> None:
+    """Nobody knows what it would do: under a gate that is recorded, and not as a run without one."""
+    folder = approved.folder
+    with zipfile.ZipFile(folder / "change.plan") as made, zipfile.ZipFile(folder / "other.plan", "w") as other:
+        for name in made.namelist():
+            other.writestr(name, b"" if name == "tfplan" else made.read(name))
+    done = approved.tfaudit("apply", "-no-color", "other.plan", code=65)
+    assert "Error: " in done.stderr
+    assert "denied (no-plan)" in done.stderr
+    record = gatekit.records(approved)[-1]
+    assert (record["kind"], record["decision"], record["status"]) == ("plan", "deny", "denied")

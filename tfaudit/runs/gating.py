@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from tfaudit.errors import ConfigError, LedgerError, TfauditError, UnavailableError, VerificationError
+from tfaudit.errors import ConfigError, InputError, LedgerError, TfauditError, UnavailableError, VerificationError
 from tfaudit.runs import gatechange, gatememory, gaterequest
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """No gate that a run could be held to: the repository loosens the pinned one, or nobody can tell what is pinned.
+    """Nothing that could be decided: the repository loosens the pinned gate, or nobody knows what is pinned or planned.
 
     Whatever a gate is for is stopped, and that it was tried is recorded.
     """
@@ -64,7 +64,13 @@ class Refused:
     @property
     def code(self) -> Code:
         """The reason that is recorded."""
+        if isinstance(self.error, UnseenError):
+            return "no-plan"
         return "gate-changed" if self.error.message.startswith("gate-changed") else "no-rules"
+
+
+class UnseenError(InputError):
+    """A plan under a gate can't be looked into (65)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,14 +166,29 @@ def _known_as(reader: Reader, stack: str, state_key: str | None) -> tuple[str, .
     return tuple(name for name in statenames.names(reader, state_key) if name != stack)
 
 
+def undecided(ready: Ready | None, planned: Planned) -> Refused | None:
+    """Return why nothing can be decided on a plan where a gate is in force; None where it can, or none is."""
+    if ready is None or ready.gate is None:
+        return None
+    if isinstance(ready.gate, Refused):
+        return ready.gate
+    if planned.plan is not None:
+        return None
+    error = UnseenError(f"the plan can't be looked into: {planned.problem}", hint="nothing was applied")
+    return Refused(error=error, identity=ready.gate.identity)
+
+
 def consider(stage: Stage, planned: Planned) -> Verdict | None:
     """Return what the gate says of a plan that was looked into, None where no gate is in force.
 
-    Raises what a gate that is :class:`Refused` stops the run with.
+    Raises what a run is stopped with where :func:`undecided` says why.
     """
     ready = stage.ready.result()
+    refused = undecided(ready, planned)
+    if refused is not None:
+        raise refused.error
     gate = _in_force(ready)
-    if gate is None or planned.plan is None:
+    if gate is None:
         return None
     run = stage.run
     change = gatechange.of(stage, planned)

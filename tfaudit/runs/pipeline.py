@@ -116,7 +116,7 @@ def _record_plan(stage: Stage, ended: Ended, started: datetime) -> None:
     from tfaudit.runs.recording import Recorder
 
     status: Status = "planned" if ended.code in (0, 2) else facts.failed(ended)
-    refused = _refused(stage.ready.result())
+    refused = _refused(stage.ready.result(), planned) if status == "planned" else None
     verdict = _consider(stage, planned) if status == "planned" and refused is None else None
     recorder = Recorder(run, _ready(stage, verdict), planned.redactor)
     if status == "planned":
@@ -188,12 +188,12 @@ def _apply_saved(stage: Stage, path: Path) -> int:
         return _not_a_plan(stage, planning.not_a_plan(path))
     if planned.file.kind == "bookmark":
         return opaque.operate(run, stage.relay, stage.telling, remote=planned.file)
-    _check_known(stage, planned)
     try:
         verdict = _consider(stage, planned)
     except TfauditError:
         _record_refused(stage, planned, started)
         raise
+    _check_known(stage, planned)
     recorder = Recorder(run, _ready(stage, verdict), planned.redactor)
     if verdict is not None and not verdict.decision.allowed:
         return _deny(stage, recorder, planned, verdict, started)
@@ -262,21 +262,22 @@ def _consider(stage: Stage, planned: Planned) -> Verdict | None:
     return verdict
 
 
-def _refused(ready: Ready | None) -> Refused | None:
-    """Return why there is no gate that the run could be held to; None where there is one, or none is needed."""
+def _refused(ready: Ready | None, planned: Planned) -> Refused | None:
+    """Return why a gate could decide nothing; None where it can, or none is in force."""
     if ready is None or ready.gate is None:
         return None
-    from tfaudit.runs.gating import Refused
+    from tfaudit.runs import gating
 
-    return ready.gate if isinstance(ready.gate, Refused) else None
+    return gating.undecided(ready, planned)
 
 
 def _record_refused(stage: Stage, planned: Planned, started: datetime) -> None:
-    """Record a run that is stopped since there is no gate that it could be held to, if that is what stops it."""
+    """Record a run that is stopped since a gate could decide nothing on it, if that is what stops it."""
     from tfaudit.runs.recording import Recorder
 
-    refused = _refused(stage.ready.peek())
+    refused = _refused(stage.ready.peek(), planned)
     if refused is not None:
+        stage.screen.err.write(planned.said)
         recorder = Recorder(stage.run, stage.ready.result(), planned.redactor)
         _end_before(stage, recorder, planned, "denied", _NOT_STARTED, started, refused=refused)
 
