@@ -18,6 +18,8 @@ import pytest
 import support
 from test_gate_break_glass import GATE
 
+from tfaudit import schema
+
 pytestmark = pytest.mark.engine
 
 SECRET = "wh-T0KEN-5f1c"
@@ -79,6 +81,7 @@ def test_a_destroy_is_told_with_addresses_and_without_values(
     assert receiver.bodies == []
     done = ready.tfaudit("destroy", "-auto-approve")
     [body] = receiver.bodies
+    schema.validate("alert.v1", body)
     assert body["title"] == "tfaudit: destroy on example.test/team/project"
     assert "Destroys 2 resources\n- terraform_data.one\n- terraform_data.user[" in body["text"]
     run = gatekit.last_run(ready)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfaudit import schema
 from tfaudit.alerts import facts, message, rules
 from tfaudit.alerts.facts import Subject
 from tfaudit.alerts.widening import Widening
@@ -71,7 +72,9 @@ def test_a_message_says_who_did_what_where_and_what_shows_more() -> None:
 )
 def test_each_kind_has_its_urgency(fact: facts.Fact, urgency: str) -> None:
     """In apprise's words, which colour it."""
-    assert message.compose(SUBJECT, [fact]).urgency == urgency
+    told = message.compose(SUBJECT, [fact])
+    assert told.urgency == urgency
+    schema.validate("alert.v1", told.to_json())
 
 
 def test_a_broken_glass_comes_first() -> None:
@@ -144,4 +147,5 @@ def test_a_summary_counts_what_was_held_back() -> None:
     """One message in place of fifty."""
     told = message.summary("ops", ["tfaudit: denied on a"] * 49 + ["tfaudit: destroy on b"], "12:00", "12:10")
     assert told.title == "tfaudit: 50 alerts in summary"
+    schema.validate("alert.v1", told.to_json())
     assert "- 49 of tfaudit: denied on a" in told.text
