@@ -149,11 +149,11 @@ class Bucket:
             self._learn_time(response, sent)
             if code not in expected:
                 raise self._failure(operation, response) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, RecursionError) as error:
+            # botocore follows a redirect that names no region for ever, and may take what ends that for a failed try.
+            if isinstance(getattr(error, "kwargs", {}).get("error", error), RecursionError):
+                raise UnfitStoreError(f"{self} is somewhere else", hint="set [s3] region, or AWS_REGION") from error
             raise _unreachable(self, error) from error
-        except RecursionError as error:
-            # botocore follows a redirect that names no region for ever.
-            raise UnfitStoreError(f"{self} is somewhere else", hint="set [s3] region, or AWS_REGION") from error
         else:
             self._learn_time(response, sent)
         about = response.get("ResponseMetadata", {})

@@ -93,11 +93,14 @@ class Contents:
         expected = ("NoSuchKey", "404", "AccessDenied", "403", "InvalidRange")
         try:
             answer = self._bucket.call("get_object", expected=expected, Key=name, Range=f"bytes=0-{SMALL - 1}")
-            if answer.code is not None or "VersionId" not in answer.body:
-                return None
+        except LedgerError:
+            return None
+        if answer.code is not None or "VersionId" not in answer.body:
+            return None
+        try:
             with answer.body["Body"] as body:
                 return str(answer.body["VersionId"]), bytes(body.read())
-        except (LedgerError, *broken()):
+        except broken():
             return None
 
     def keep(self, key: str, version: str, content: bytes) -> None:
