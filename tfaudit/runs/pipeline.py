@@ -13,7 +13,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tfaudit.engine import process
 from tfaudit.engine.argv import Role, typed_call
@@ -26,14 +26,11 @@ from tfaudit.runs.telling import Telling
 
 if TYPE_CHECKING:
     from tfaudit.runs.facts import Status
-    from tfaudit.runs.gating import Refused, Verdict
+    from tfaudit.runs.gating import Verdict
     from tfaudit.runs.planning import Planned
     from tfaudit.runs.ready import Ready
     from tfaudit.runs.recording import Recorder
     from tfaudit.runs.run import Run
-
-_NOT_STARTED: Final = Ended(code=1, signal=None, interrupts=0)
-"""How the engine ends an apply that nobody approved."""
 
 
 def execute(run: Run) -> int:
@@ -111,18 +108,18 @@ def _record_plan(stage: Stage, ended: Ended, started: datetime) -> None:
     if run.invocation.out is not None and not run.seal and (run.workdir.root / run.invocation.out).is_file():
         planning.load(run.workdir.root / run.invocation.out, stage.scratch)
     planned = planning.look_into(stage, planning.redactor(run))
-    from tfaudit.runs import deciding, facts, recovery, summary
+    from tfaudit.runs import deciding, facts, recovery, stopped, summary
     from tfaudit.runs.intents import write_plan
     from tfaudit.runs.recording import Recorder
 
     status: Status = "planned" if ended.code in (0, 2) else facts.failed(ended)
-    refused = _refused(stage.ready.result(), planned) if status == "planned" else None
+    refused = stopped.refusal(stage.ready.result(), planned) if status == "planned" else None
     verdict = _consider(stage, planned) if status == "planned" and refused is None else None
     recorder = Recorder(run, _ready(stage, verdict), planned.redactor)
     if status == "planned":
         recovery.close_interrupted(run, stage.relay, recorder, held_lock=run.invocation.lock)
     write_plan(stage, recorder, planned, status=status, ended=ended, started=started, verdict=verdict, refused=refused)
-    summary.tell(run, recorder, _planned(planned), status, gate=deciding.needed(run.run_id, verdict, refused))
+    summary.tell(run, recorder, stopped.outlined(planned), status, gate=deciding.needed(run.run_id, verdict, refused))
     stage.telling.recorded(recorder)
 
 
@@ -139,34 +136,34 @@ def _apply(stage: Stage) -> int:
 
     stage.scratch.seal()
     planned = planning.look_into(stage, planning.redactor(run))
-    from tfaudit.runs import facts, variables
+    from tfaudit.runs import facts, stopped, variables
     from tfaudit.runs.recording import Recorder
 
     if ended.code != 0:
         showing.close_first_half(stage, planned, ended, view, asked=False)
         recorder = Recorder(run, stage.ready.result(), planned.redactor)
-        return _end_before(stage, recorder, planned, facts.failed(ended), ended, started)
+        return stopped.end(stage, recorder, planned, facts.failed(ended), ended, started)
     try:
         verdict = _consider(stage, planned)
     except TfauditError:
         showing.close_first_half(stage, planned, ended, view, asked=False)
-        _record_refused(stage, planned, started)
+        stopped.refuse(stage, planned, started)
         raise
     denied = verdict if verdict is not None and not verdict.decision.allowed else None
     asked = planned.applyable and not run.invocation.auto_approve and denied is None
     showing.close_first_half(stage, planned, ended, view, asked=asked)
-    _check_known(stage, planned)
+    stopped.check_known(stage, planned)
     recorder = Recorder(run, _ready(stage, verdict), planned.redactor)
     if denied is not None:
-        return _deny(stage, recorder, planned, denied, started)
+        return stopped.deny(stage, recorder, planned, denied, started)
     variables.check_repeatable(run, planned.variables)
     if showing.is_interrupted(stage):
-        return _end_before(stage, recorder, planned, "interrupted", _NOT_STARTED, started, verdict)
+        return stopped.end(stage, recorder, planned, "interrupted", stopped.NOT_STARTED, started, verdict)
     if asked:
         answer = showing.ask(stage)
         if answer != "yes":
             status: Status = "interrupted" if answer == "interrupted" else "declined"
-            return _end_before(stage, recorder, planned, status, _NOT_STARTED, started, verdict)
+            return stopped.end(stage, recorder, planned, status, stopped.NOT_STARTED, started, verdict)
     return _change(stage, recorder, planned, view, verdict)
 
 
@@ -179,72 +176,27 @@ def _apply_saved(stage: Stage, path: Path) -> int:
     try:
         planning.load_given(stage, path)
     except InputError as error:
-        return _not_a_plan(stage, error)
+        from tfaudit.runs import stopped
+
+        return stopped.not_a_plan(stage, error)
     planned = planning.look_into(stage, planning.redactor(run))
-    from tfaudit.runs import opaque
+    from tfaudit.runs import opaque, stopped
     from tfaudit.runs.recording import Recorder
 
     if planned.file is None or planned.file.kind in ("unknown", "old"):
-        return _not_a_plan(stage, planning.not_a_plan(path))
+        return stopped.not_a_plan(stage, planning.not_a_plan(path))
     if planned.file.kind == "bookmark":
         return opaque.operate(run, stage.relay, stage.telling, remote=planned.file)
     try:
         verdict = _consider(stage, planned)
     except TfauditError:
-        _record_refused(stage, planned, started)
+        stopped.refuse(stage, planned, started)
         raise
-    _check_known(stage, planned)
+    stopped.check_known(stage, planned)
     recorder = Recorder(run, _ready(stage, verdict), planned.redactor)
     if verdict is not None and not verdict.decision.allowed:
-        return _deny(stage, recorder, planned, verdict, started)
+        return stopped.deny(stage, recorder, planned, verdict, started)
     return _change(stage, recorder, planned, View(json=run.invocation.json), verdict)
-
-
-def _not_a_plan(stage: Stage, error: InputError) -> int:
-    """Have the engine say what is wrong with a plan file that is none; of a sealed one only tfaudit knows."""
-    from tfaudit.runs import notaplan, planning
-
-    if stage.run.sealed or error.hint == planning.SEALED_HINT:
-        raise error
-    return notaplan.told(stage, error)
-
-
-def _check_known(stage: Stage, planned: Planned) -> None:
-    """Stop an apply whose plan nobody could look into: its changes would be made unrecorded."""
-    if planned.plan is None:
-        stage.screen.err.write(planned.said)
-        raise InputError(f"the plan can't be looked into: {planned.problem}", hint="nothing was applied")
-
-
-def _end_before(
-    stage: Stage,
-    recorder: Recorder,
-    planned: Planned,
-    status: Status,
-    ended: Ended,
-    started: datetime,
-    verdict: Verdict | None = None,
-    refused: Refused | None = None,
-) -> int:
-    """Record a run that ended before its apply. Nothing changed, so the engine's exit code stands in any case."""
-    from tfaudit.runs import deciding, summary
-    from tfaudit.runs.intents import write_plan
-
-    try:
-        write_plan(
-            stage, recorder, planned, status=status, ended=ended, started=started, verdict=verdict, refused=refused
-        )
-    except TfauditError as error:
-        stage.run.world.say(f"this run is not recorded: {error}")
-        stage.telling.unrecorded("a run is not recorded")
-    else:
-        gate = deciding.said(verdict.decision if verdict else None, refused)
-        summary.tell(stage.run, recorder, _planned(planned), status, gate=gate)
-        if status == "denied":
-            stage.telling.denied(recorder, verdict, planned)
-        else:
-            stage.telling.recorded(recorder)
-    return ended.code
 
 
 # --- the gate --------------------------------------------------------------------------------------------------------
@@ -262,38 +214,9 @@ def _consider(stage: Stage, planned: Planned) -> Verdict | None:
     return verdict
 
 
-def _refused(ready: Ready | None, planned: Planned) -> Refused | None:
-    """Return why a gate could decide nothing; None where it can, or none is in force."""
-    if ready is None or ready.gate is None:
-        return None
-    from tfaudit.runs import gating
-
-    return gating.undecided(ready, planned)
-
-
-def _record_refused(stage: Stage, planned: Planned, started: datetime) -> None:
-    """Record a run that is stopped since a gate could decide nothing on it, if that is what stops it."""
-    from tfaudit.runs.recording import Recorder
-
-    refused = _refused(stage.ready.peek(), planned)
-    if refused is not None:
-        stage.screen.err.write(planned.said)
-        recorder = Recorder(stage.run, stage.ready.result(), planned.redactor)
-        _end_before(stage, recorder, planned, "denied", _NOT_STARTED, started, refused=refused)
-
-
 def _ready(stage: Stage, verdict: Verdict | None) -> Ready:
     """Return what the run knows of itself; under a gate the actor is known for this very change."""
     return stage.ready.result() if verdict is None else verdict.ready
-
-
-def _deny(stage: Stage, recorder: Recorder, planned: Planned, verdict: Verdict, started: datetime) -> int:
-    """Record that the gate denied the run, and say why."""
-    from tfaudit.runs import deciding
-
-    _end_before(stage, recorder, planned, "denied", _NOT_STARTED, started, verdict)
-    deciding.say_denied(stage.run, verdict)
-    return DeniedError.exit_code
 
 
 def _confirmed(stage: Stage, recorder: Recorder, verdict: Verdict | None) -> tuple[Verdict | None, TfauditError | None]:
@@ -360,9 +283,3 @@ def _change(stage: Stage, recorder: Recorder, planned: Planned, view: View, verd
         return DeniedError.exit_code
     gatechange.erase(run, erasures)
     return applied.ended.code or (LedgerError.exit_code if recorder.spooled is not None else 0)
-
-
-def _planned(planned: Planned) -> str:
-    from tfaudit.runs import summary
-
-    return summary.planned(planned.plan.counts) if planned.plan else "no plan to look into"
