@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
+from pathlib import Path
 
 import pytest
 import shapekit
@@ -16,6 +18,7 @@ from tfaudit.errors import ConfigError
 from tfaudit.sinks.model import Accepted, Later, Misconfigured, Refused
 from tfaudit.sinks.webhook import signed
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 SECRET = "whsec_" + base64.b64encode(KEY).decode()
 
 
@@ -91,6 +94,21 @@ def test_the_data_is_in_the_schema_that_is_asked_for(receiver, schema):
     (event,) = receiver.events
     assert schema in event["dataschema"] or "elastic" in event["dataschema"]
     assert event["data"] != document().body
+
+
+def test_the_receiver_of_the_documentation_knows_what_is_ours(receiver):
+    """Its ten lines take what is sent, and nothing that was altered or is old."""
+    page = (REPOSITORY / "docs" / "sinks-http.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(code, names)
+    is_ours = names["is_ours"]
+    deliver(sink_at(receiver, secret=f"whsec_{base64.b64encode(b'x' * 32).decode()}\n{SECRET}"), document())
+    (asked,) = receiver.posted
+    assert is_ours(asked.headers, asked.raw, SECRET)
+    assert not is_ours(asked.headers, asked.raw + b" ", SECRET)
+    assert not is_ours(asked.headers, asked.raw, "another secret of enough characters")
+    assert not is_ours(signed([KEY], "a", 1, b"x"), b"x", SECRET)
 
 
 def test_another_key_does_not_verify(receiver):
