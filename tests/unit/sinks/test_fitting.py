@@ -114,10 +114,12 @@ BULK = {
     "actor": {"principal": "os:x", "level": "claimed", "evidence": [{"source": "x", "claims": {"c": "c" * 50_000}}]},
 }
 CHECKPOINT = {"origin": "o", "position": 7, "size": 9, "root": "34" * 32, "checkpoint": "c" * 400}
-RECORD = {**dict.fromkeys(("review_by", "bundle", "intent", "plan_record")), "log": CHECKPOINT}
+DEMANDED = schema.load("delivered-document.v1")["$defs"]
+RECORD = dict.fromkeys(DEMANDED["record"]["required"])
 LINE = {"diagnostic_severity": None}
 WHOLE = {
-    name: {"severity": 2, **LINE, **body} if body["kind"] != "record" else {"severity": 2, **body, **RECORD}
+    name: {"severity": 2, **(RECORD if body["kind"] == "record" else LINE), **body}
+    | ({"log": CHECKPOINT} if body["kind"] == "record" else {})
     for name, body in shapekit.every_kind().items()
 }
 KINDS = {name: body for name, body in WHOLE.items() if valid(shapes.encode(body))}
