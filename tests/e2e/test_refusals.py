@@ -106,3 +106,14 @@ def test_the_chain_of_calls(project: support.Project, relay: Relay) -> None:
     assert (planned.ended.code, applied.code, state.ended.code) == (0, 0, 0)
     assert any(b"apply_complete" in line for line in lines)
     assert b'"serial": 1' in state.stdout
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "main.tf"])
+@pytest.mark.parametrize("command", ["plan", "apply -auto-approve", "refresh", "apply some.plan"])
+def test_a_folder_that_is_none_is_told_of_by_the_engine(project: support.Project, folder: str, command: str) -> None:
+    """With -chdir to no folder, all is the engine's own."""
+    project.write(CONFIGURATION)
+    line = (f"-chdir={folder}", *command.split())
+    bare, own = project.run_engine(*line, code=1), project.tfaudit(*line, code=1)
+    assert (own.stdout, own.stderr) == (bare.stdout, bare.stderr)
+    assert "chdir" in own.stderr

@@ -43,6 +43,10 @@ def execute(run: Run) -> int:
             from tfaudit.runs.refusal import run_refused
 
             return run_refused(run, relay)
+        if run.invocation.chdir is not None and not run.workdir.root.is_dir():
+            from tfaudit.runs.refusal import run_nowhere
+
+            return run_nowhere(run, relay)
         if run.seal or run.sealed:
             from tfaudit.runs import sealing
 
