@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -86,6 +85,8 @@ def _write(path: Path, content: bytes) -> None:
     """Write the file if it doesn't say so already, never half of it."""
     if _read(path) == content:
         return
+    import tempfile  # loads much, for what is written once
+
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=path.parent)
     try:
