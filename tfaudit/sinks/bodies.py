@@ -41,6 +41,18 @@ _OF_THE_CHANGE: Final = (
     "action_reason",
 )
 """What an outcome's document repeats of the change that it is about."""
+_OF_THE_STATEMENT: Final = (
+    "result",
+    "plan",
+    "state",
+    "intent",
+    "plan_record",
+    "engine",
+    "tfaudit",
+    "source",
+    "retention",
+    "config",
+)
 _DECIDED: Final = ("reasons", "required", "policy", "review_by", "bundle")
 
 
@@ -82,10 +94,7 @@ def record_body(
             "kind": "record",
             "summary": summary(record.kind, predicate),
             **{name: decision.get(name) for name in _DECIDED},
-            **{
-                name: predicate.get(name)
-                for name in ("result", "plan", "state", "intent", "plan_record", "engine", "tfaudit", "source")
-            },
+            **{name: predicate.get(name) for name in _OF_THE_STATEMENT},
             "capture": predicate.get("capture"),
             "events": record.event_count,
             "recovered": "recovered" in predicate,
