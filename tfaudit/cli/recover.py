@@ -27,6 +27,10 @@ def command(options: Options, run_id: str | None, as_json: bool) -> int:
     run = engine_run(["state", "pull"], options, None)
     with Relay() as relay:
         result = recovery.recover(run, relay, only=run_id, ask=_ask if sys.stdin.isatty() else None)
+        if run.config.sinks and (result.sent or result.closed):
+            from tfaudit.runs.delivering import deliver_after
+
+            deliver_after(run, (), relay)
     if as_json:
         write_json(
             {

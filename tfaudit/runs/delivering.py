@@ -60,31 +60,21 @@ def deliver_after(run: Run, receipts: Sequence[Receipt], relay: Relay | None = N
 
     Says one line for each sink that has something left, and raises nothing: the run is over. A signal ends it at once.
     """
-    return deliver_receipts(run.config, run.world, receipts, relay)
-
-
-def deliver_receipts(
-    config: Config, world: World, receipts: Sequence[Receipt], relay: Relay | None = None, *, may_fail: bool = False
-) -> tuple[Delivered, ...]:
-    """Do what :func:`deliver_after` does, for a verb that wrote ``receipts``.
-
-    With ``may_fail`` nothing is said where this role may not deliver, as an approver's may not: others will.
-    """
-    budget = config.delivery.budget.total_seconds() if config.sinks else 0.0
+    budget = run.config.delivery.budget.total_seconds() if run.config.sinks else 0.0
     if budget <= 0:
         return ()
     positions = [one.position for one in receipts if one.position is not None]
     before = relay.interrupts if relay is not None else 0
     found = deliver(
-        config,
-        world,
+        run.config,
+        run.world,
         budget=budget,
         since=min(positions, default=None),
         interrupted=lambda: relay is not None and relay.interrupts > before,
     )
     for one in found:
-        for line in () if may_fail and one.state == "failed" else told(one):
-            world.say(line)
+        for line in told(one):
+            run.world.say(line)
     return found
 
 
