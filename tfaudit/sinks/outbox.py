@@ -142,7 +142,8 @@ class Outbox:
             if stopped is not None:
                 return Ended(state="misconfigured", reason=stopped.reason, hint=stopped.hint)
             tries = 0 if self.accepted + self.dead > settled else tries + 1
-            if later is None:
+            if later is None or (tries == 0 and later.after == 0):
+                # A sink that took some of it and asks for no pause is only slow.
                 continue
             failed = later.reason
             pause = max(later.after or 0.0, self._pause(tries))
@@ -226,8 +227,7 @@ class Outbox:
                     self._bury(slot.line, answer.reason)
                     slot.encoded = None
                 case Later():
-                    after = max(answer.after or 0.0, (later.after or 0.0) if later else 0.0)
-                    later = Later(reason=later.reason if later else answer.reason, after=after)
+                    later = answer if later is None else _longer(later, answer)
                 case Misconfigured():
                     stopped = stopped or answer
         return stopped, later
@@ -269,6 +269,13 @@ class Outbox:
     def _keep_quietly(self) -> None:
         with suppress(TfauditError):
             self._keep()
+
+
+def _longer(one: Later, other: Later) -> Later:
+    """Return the first reason, with the longer of the pauses that are asked for; None is longer than no pause."""
+    if one.after is None or other.after is None:
+        return Later(reason=one.reason, after=one.after or other.after or None)
+    return Later(reason=one.reason, after=max(one.after, other.after))
 
 
 def _one_each(answers: Sequence[Answer], count: int) -> list[Answer]:

@@ -100,6 +100,14 @@ def test_a_sink_is_left_alone_for_as_long_as_it_asks(bench):
     assert clock.pauses == [40.0]
 
 
+def test_a_sink_that_is_only_slow_is_not_held_up(bench):
+    """One that took a part and asks for no pause is given the rest at once."""
+    clock = Clock()
+    sink = Scripted(script=lambda names: [Accepted(), *[Later(reason="slow", after=0.0) for _ in names[1:]]])
+    assert bench.deliver(sink, 9, clock=clock).state == "done"
+    assert (sink.has, clock.pauses) == (ids(9), [])
+
+
 def test_no_pause_goes_beyond_the_budget(bench):
     """Where the sink wants to be left alone for longer than there is time, the delivery ends at once."""
     clock = Clock(budget=20)
