@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 SMALL: Final = 256 << 10
 """Objects, or beginnings of objects, up to this size are kept,"""
-_KEPT: Final = 8 << 20
-"""so many bytes in all."""
+_KEPT: Final = 4 << 20
+"""so many bytes in all: as many commits as are read together."""
 _LOCKS: Final = 20_000
 
 

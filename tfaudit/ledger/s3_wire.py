@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote_plus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from xml.etree.ElementTree import Element
 
     from tfaudit.ledger.s3_objects import Body
@@ -37,6 +38,7 @@ _QUERY: Final = {
     "StartAfter": "start-after",
     "ContinuationToken": "continuation-token",
 }
+_ENTRIES: Final = {"Version": "Versions", "DeleteMarker": "DeleteMarkers", "Contents": "Contents"}
 _ELSEWHERE: Final = {"Bucket", "Key", "Body", "ContentLength"}
 
 
@@ -117,7 +119,15 @@ def about(headers: Mapping[str, str]) -> dict[str, Any]:
 
 def listing(content: bytes) -> dict[str, Any]:
     """Return what the answer to a listing says, as far as anybody asks; :class:`ValueError` for what is none."""
-    root = parse(content)
+    entries: dict[str, list[dict[str, Any]]] = {name: [] for name in _ENTRIES.values()}
+
+    def take(element: Element) -> None:
+        name = _ENTRIES.get(element.tag.rpartition("}")[2])
+        if name is not None:
+            entries[name].append(_entry(element))
+            element.clear()
+
+    root = parse(content, take)
     if not root.tag.endswith("Result"):
         raise ValueError(f"{root.tag} is no listing")
     decode = unquote_plus if _value(root, "EncodingType") == "url" else str
@@ -126,10 +136,9 @@ def listing(content: bytes) -> dict[str, Any]:
         value = _value(root, name)
         if value is not None:
             found[name] = decode(value) if name == "NextKeyMarker" else value
-    for tag, name in (("Version", "Versions"), ("DeleteMarker", "DeleteMarkers"), ("Contents", "Contents")):
-        entries = [_entry(one, decode) for one in root.iterfind(f"{{*}}{tag}")]
-        if entries:
-            found[name] = entries
+    for name, some in entries.items():
+        if some:
+            found[name] = [{**one, "Key": decode(one["Key"])} for one in some]
     prefixes = [{"Prefix": decode(_needed(one, "Prefix"))} for one in root.iterfind("{*}CommonPrefixes")]
     if prefixes:
         found["CommonPrefixes"] = prefixes
@@ -141,25 +150,32 @@ def error_code(content: bytes, status: int) -> str:
     return _needed(parse(content), "Code") if content else str(status)
 
 
-def parse(content: bytes) -> Element:
-    """Return the document's root; :class:`ValueError` for what is no XML."""
-    from xml.etree import ElementTree
+def parse(content: bytes, take: Callable[[Element], None] = lambda _: None) -> Element:
+    """Return the document's root; :class:`ValueError` for what is no XML.
+
+    ``take`` is given each element once it is whole, and may clear it: a page of a listing is large as a tree.
+    """
+    from xml.etree.ElementTree import ParseError, iterparse
 
     if b"<!" in content:
         raise ValueError("the store's documents declare nothing")
+    root: Element | None = None
     try:
-        return ElementTree.fromstring(content)  # noqa: S314 - without declarations there is nothing to expand
-    except ElementTree.ParseError as error:
+        # Without declarations there is nothing to expand.
+        for _, root in iterparse(BytesIO(content)):  # noqa: S314
+            take(root)
+    except ParseError as error:
         raise ValueError(str(error)) from error
+    if root is None:
+        raise ValueError("the document is empty")
+    return root
 
 
-def _entry(one: Element, decode: Any) -> dict[str, Any]:  # noqa: ANN401 - str or unquote_plus
-    entry: dict[str, Any] = {}
+def _entry(one: Element) -> dict[str, Any]:
+    entry: dict[str, Any] = {"Key": _needed(one, "Key")}
     for child in one:
         name = child.tag.rpartition("}")[2]
-        if name == "Key":
-            entry["Key"] = decode(child.text or "")
-        elif name == "VersionId":
+        if name == "VersionId":
             entry["VersionId"] = child.text or ""
         elif name == "Size":
             entry["Size"] = int(child.text or "")
