@@ -1,9 +1,9 @@
 """How are the plain requests of a run sent without the AWS SDK, whose loading takes longer than all of them together?
 
-Only where all is plain: keys in the environment, no profile, configuration file or proxy, a region of the public AWS or
-an endpoint of its own; and only what :mod:`tfaudit.ledger.s3_wire` knows. The first answer that nobody expects, or none
-at all, ends that: the SDK sends this request again and all that follow, and knows what to do about expired credentials,
-other regions, throttling and networks that fail.
+Only where all is plain: keys in the environment, no profile or proxy, no file that says more of what is not named, a
+region of the public AWS or an endpoint of its own; and only what :mod:`tfaudit.ledger.s3_wire` knows. The first answer
+that nobody expects, or none at all, ends that: the SDK sends this request again and all that follow, and knows what to
+do about expired credentials, other regions, throttling and networks that fail.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ _KNOWN: Final = frozenset(
     | {"AWS_CA_BUNDLE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_EXECUTION_ENV"}
 )
 """What is understood of the SDK's variables: where another one is set, the SDK is asked."""
-_FILES: Final = (".aws/config", ".aws/credentials", ".boto")
+_FILES: Final = (".aws/config", ".aws/credentials")
+_EVERYBODYS: Final = ("default", "plugins")
+"""What their sections are called that hold where no profile is named."""
 _EMPTY: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
@@ -107,7 +109,21 @@ def _is_plain(environ: Mapping[str, str], home: Path) -> bool:
             return False
         if value and name.lower().endswith("_proxy") and name.lower() != "no_proxy":
             return False
-    return not environ.get("BOTO_CONFIG") and not any((home / name).exists() for name in _FILES)
+    return not any(_says_more(home / name) for name in _FILES)
+
+
+def _says_more(file: Path) -> bool:
+    """Whether one of the SDK's files says something where no profile is named, or can't be read as the SDK reads it."""
+    if not file.exists():
+        return False
+    from configparser import Error, RawConfigParser
+
+    parser = RawConfigParser(default_section="")
+    try:
+        parser.read_string(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, Error):
+        return True
+    return any(word in section for section in parser.sections() for word in _EVERYBODYS)
 
 
 def _is_others(name: str) -> bool:

@@ -162,11 +162,24 @@ def test_what_only_the_sdk_understands_is_not_plain(settings: S3Settings, more: 
 
 
 @pytest.mark.parametrize("name", [".aws/config", ".aws/credentials"])
-def test_a_configuration_file_is_the_sdks(tmp_path: Path, name: str) -> None:
-    """Whatever stands in it."""
+@pytest.mark.parametrize(
+    ("content", "is_plain"),
+    [
+        (b"", True),
+        (b"# nothing\n[profile deploy]\nregion = eu-west-1\n[other]\naws_access_key_id = x\n", True),
+        (b"[default]\nregion = eu-west-1\n", False),
+        (b"[ profile 'default' ]\ns3 =\n  addressing_style = path\n", False),
+        (b"[plugins]\ncli_legacy_plugin_path = x\n", False),
+        (b"region = eu-west-1\n", False),
+        (b"[deploy]\n[deploy]\n", False),
+        (b"[deploy]\nregion = \xff\n", False),
+    ],
+)
+def test_a_file_that_says_more_is_the_sdks(tmp_path: Path, name: str, content: bytes, is_plain: bool) -> None:
+    """Profiles that nobody names say nothing; those for everybody do, and what can't be read might."""
     (tmp_path / name).parent.mkdir()
-    (tmp_path / name).touch()
-    assert Way.of(S3Settings(), KEYS, tmp_path) is None
+    (tmp_path / name).write_bytes(content)
+    assert (Way.of(S3Settings(), KEYS, tmp_path) is not None) is is_plain
 
 
 def test_a_bucket_with_a_dot_is_the_sdks() -> None:
