@@ -183,6 +183,8 @@ def test_a_sink_that_hangs_holds_up_no_other(delivering, receiver):
         silent.fate = lambda _number: "hang"
         add(delivering, sink("silent", silent) + '\n[delivery]\nbudget = "3s"\n')
         said = apply(delivering)
+        # Nor does it keep the next job from trying.
+        assert deliver(delivering, "--sink", "silent", "--budget", "1s", code=69)["state"] == "left"
     assert receiver.ids == written(delivering)
     assert 'sink "silent": 2 records left' in said
     assert 'sink "hook"' not in said

@@ -122,7 +122,7 @@ def deliver(
             job.stop.set()
         last = time.monotonic() + GRACE
         for job in jobs:
-            job.thread.join(max(last - time.monotonic(), 0))
+            job.end(last)
     return tuple(job.outcome() for job in jobs)
 
 

@@ -65,6 +65,12 @@ class Job:
         since = self._delivery.sending if self._delivery is not None else None
         return since is None or now - since < STUCK
 
+    def end(self, last: float) -> None:
+        """Wait for it until ``last``, by the clock that only goes forward, and leave it behind then."""
+        self.thread.join(max(last - time.monotonic(), 0))
+        if self.thread.is_alive() and self._delivery is not None:
+            self._delivery.let_go()
+
     def outcome(self) -> Delivered:
         """Return what came of it, also where it did not end in time."""
         return self._outcome or self._delivered("left", UnavailableError.exit_code, "it did not answer in time")

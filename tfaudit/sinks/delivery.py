@@ -58,6 +58,7 @@ class Delivery:
         self._shelf = Shelf(working, settings.name)
         self._behind: int | None = None
         """How many records were to be delivered when the log was looked at last, with those delivered since."""
+        self._held: Lease | None = None
         self._outbox: Outbox | None = None
         self._retried: Outbox | None = None
 
@@ -92,6 +93,7 @@ class Delivery:
         held = lease.take(self._shelf, self._pace.now)
         if isinstance(held, int):
             return Ended(state="taken", reason=f"another job delivers to it, until {ids.time_text(held)} at most")
+        self._held = held
         try:
             ended = self._deliver(held)
         except BaseException:
@@ -102,6 +104,15 @@ class Delivery:
         if ended.state != "taken":
             held.release()
         return ended
+
+    def let_go(self) -> None:
+        """Leave the sink to the next job; for another thread, where this one's waits for an answer and is given up.
+
+        Should the answer still come, it is kept: only what is sent meanwhile by the next job is sent twice.
+        """
+        if self._held is not None and self.sending is not None:
+            with suppress(LedgerError):
+                self._held.release()
 
     def _deliver(self, held: Lease) -> Ended:
         reader = self._reader()
