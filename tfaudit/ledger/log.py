@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as time_
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import ConfigError, InputError, LedgerError, TfauditError, UnavailableError, VerificationError
@@ -138,6 +139,11 @@ class Ledger:
     def origin(self) -> str:
         """The log's name."""
         return self.genesis.origin
+
+    def warm(self) -> None:
+        """Have the record key ready, where that takes a while; if it can't be had, whoever signs will tell."""
+        with suppress(*_KEPT):
+            _ = self._signer.public
 
     def reader(self) -> Reader:
         """Return a reader of the ledger as it is now; errors as :meth:`append`."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from tfaudit.errors import TfauditError
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tfaudit.runs.run import Run
 
 T = TypeVar("T")
+_FAR_KEY: Final = "awskms:"
+"""What a key's name begins with that is asked for over the network, by what takes long to load."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +128,8 @@ def get_ready(
         workspace=run.workdir.workspace,
     )
     ledger = open_ledger(run.config, run.world, stores=stores.result() if stores is not None else None)
+    if run.config.signer_record.startswith(_FAR_KEY):
+        Background(ledger.warm).start()
     sent = _drain(run, ledger)
     state_key = _state_key(run, repository, stack, ledger.genesis.nonce)
     gate = _gate(run, ledger, stack, state_key)

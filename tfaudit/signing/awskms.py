@@ -58,7 +58,7 @@ class KmsSigner:
         self._connect = client
 
     @cached_property
-    def _client(self) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
+    def _client(self) -> Any:  # noqa: ANN401 - botocore makes its clients at run time
         return self._ask(self._connect)
 
     @cached_property
@@ -151,8 +151,8 @@ def open_kms(key: str, _base: Path) -> Signer:
     return KmsSigner(key, lambda: _client(key))
 
 
-def _client(key: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
-    import boto3
+def _client(key: str) -> Any:  # noqa: ANN401 - botocore makes its clients at run time
+    import botocore.session
     from botocore.config import Config
 
     config = Config(
@@ -161,13 +161,14 @@ def _client(key: str) -> Any:  # noqa: ANN401 - boto3 makes its clients at run t
         retries={"mode": "adaptive", "total_max_attempts": 5},
         user_agent_extra="tfaudit",
     )
-    return boto3.session.Session().client("kms", region_name=_region(key), config=config)
+    # boto3 would only be loaded to do the same.
+    return botocore.session.Session().create_client("kms", region_name=_region(key), config=config)
 
 
 def _region(key: str) -> str | None:
-    """Return an ARN's region (arn:PARTITION:kms:REGION:…), else AWS_REGION, or None for what boto3 finds."""
+    """Return an ARN's region (arn:PARTITION:kms:REGION:…), else AWS_REGION, or None for what botocore finds."""
     parts = key.split(":")
     if len(parts) >= 6 and parts[0] == "arn":
         return parts[3] or None
-    # boto3 reads AWS_DEFAULT_REGION only; every other SDK, and CI systems, set this one.
+    # botocore reads AWS_DEFAULT_REGION only; every other SDK, and CI systems, set this one.
     return os.environ.get("AWS_REGION") or None

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from ledgerkit import EVENT, FailingStore, Failure, Place, add, make
 
-from tfaudit.errors import ConfigError, InputError, InternalError, LedgerError
+from tfaudit.errors import ConfigError, InputError, InternalError, LedgerError, UnavailableError
 from tfaudit.events.model import EventLine
 from tfaudit.ledger import chain, commit, ids, record
 from tfaudit.ledger.folder import FolderStore
 from tfaudit.ledger.log import Ledger, SpooledError
 from tfaudit.ledger.store import read
-from tfaudit.signing.signer import create_key_file
+from tfaudit.signing.keys import PublicKey
+from tfaudit.signing.signer import Signer, create_key_file
 
 
 def test_append_returns_where_the_record_is(tmp_path: Path) -> None:
@@ -421,3 +422,35 @@ def test_many_processes_append_to_one_ledger(tmp_path: Path) -> None:
 def _statement(place: Place, key: str) -> record.Record:
     content = read(place.evidence, key, limit=1 << 20) or b""
     return record.parse(content.split(b"\n")[0])
+
+
+class _AwayKey:
+    """A record key that can't be reached for the first so many times that it is asked for."""
+
+    def __init__(self, real: Signer, failures: int) -> None:
+        self._real = real
+        self.failures = failures
+
+    @property
+    def public(self) -> PublicKey:
+        """The key's public half."""
+        if self.failures:
+            self.failures -= 1
+            raise UnavailableError("the key can't be reached")
+        return self._real.public
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign as the real key does."""
+        return self._real.sign(message)
+
+
+def test_a_key_that_is_away_is_told_by_who_signs(tmp_path: Path) -> None:
+    """Getting it ready fails in silence: an append meets the same, or doesn't any more."""
+    place = make(tmp_path)
+    key = _AwayKey(place.signer, failures=2)
+    ledger = place.open(signer=key)
+    ledger.warm()
+    assert key.failures == 1
+    with pytest.raises(UnavailableError, match="can't be reached"):
+        add(ledger)
+    assert add(ledger).commit == 0
