@@ -101,3 +101,17 @@ def test_what_can_not_move_is_told(place, capfd, monkeypatch, source, target, me
     code, _, err = tfaudit(place, capfd, "migrate", source, target)
     assert (code, err.count("\n")) == (78, 1)
     assert message in err
+
+
+def test_delivery_goes_on_where_it_was(place, capfd, tmp_path):
+    """A moved ledger is not delivered once more: cursors move along, a lease does not, and a later one is left alone."""
+    old, new = place.folder / "working" / "delivery" / "hook", tmp_path / "new" / "working" / "delivery" / "hook"
+    (old / "lease").mkdir(parents=True)
+    (old / "cursor.json").write_text("{}")
+    (old / "lease" / "000000000001.json").write_text("{}")
+    move = ["migrate", str(place.folder / "ledger"), str(tmp_path / "new" / "ledger")]
+    tfaudit(place, capfd, *move, "--to-working", str(tmp_path / "new" / "working"))
+    assert [path.name for path in new.iterdir()] == ["cursor.json"]
+    (old / "cursor.json").write_text('{"older":true}')
+    tfaudit(place, capfd, *move, "--to-working", str(tmp_path / "new" / "working"))
+    assert (new / "cursor.json").read_text() == "{}"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MOVED: Final = (ids.RECORDS, ids.COMMITS, "tokens/", "cosignatures/")
 """What a ledger holds beside genesis; probes are left behind."""
 DISCLOSURES: Final = "disclosures/"
+DELIVERY: Final = "delivery/"
+"""What sinks were given already; without it the moved ledger would be delivered to them once more, from its start."""
 _CHUNK: Final = 1 << 20
 
 
@@ -55,10 +57,10 @@ def migrate(
 ) -> Migrated:
     """Copy the ledger in ``source``, which stays as it is, to ``target``, verify it there, and return what was done.
 
-    Disclosures go from ``source_working`` to ``target_working`` too, or stay where they are without one. ``now`` is the
-    time in milliseconds. Raises :class:`ConfigError` when there is no ledger in ``source`` or ``target`` holds anything
-    that is not the start of it, and :class:`LedgerError` when a store failed or the ledger was written to meanwhile:
-    then the next try goes on from there.
+    Disclosures, and how far sinks were delivered to, go from ``source_working`` to ``target_working`` too, or stay
+    where they are without one. ``now`` is the time in milliseconds. Raises :class:`ConfigError` when there is no ledger
+    in ``source`` or ``target`` holds anything that is not the start of it, and :class:`LedgerError` when a store failed
+    or the ledger was written to meanwhile: then the next try goes on from there.
     """
     raw = read(source, ids.GENESIS_KEY, limit=genesis.MAX_GENESIS + 1)
     if raw is None:
@@ -83,6 +85,8 @@ def migrate(
         _must_be_equal(source, target, ids.GENESIS_KEY)
     # A crash here: the ledger is in its new place, whole, and only not verified yet.
     step("placed")
+    if target_working is not None:
+        _copy_absent(source_working, target_working)
     if any(key not in seen for key in _listed(source, MOVED)):
         raise LedgerError(f"{source} was written to while it moved", hint="stop its writers, and run this again")
     from tfaudit.ledger.verify import verify
@@ -118,6 +122,15 @@ def _copy_all(source: Store, target: Store, keys: Iterable[str]) -> tuple[int, i
     for copied in several.each(_copy, keys, source, target):
         counts[not copied] += 1
     return counts[0], counts[1]
+
+
+def _copy_absent(source: Store, target: Store) -> None:
+    """Copy how far sinks were delivered to; where the target knows of that by itself already, it knows better."""
+    for key in _listed(source, (DELIVERY,)):
+        stream = None if "/lease/" in key else source.open(key)
+        if stream is not None:
+            with stream:
+                target.create(key, b"", stream)
 
 
 def _copy(source: Store, target: Store, key: str) -> bool:
