@@ -104,7 +104,7 @@ def test_what_can_not_move_is_told(place, capfd, monkeypatch, source, target, me
 
 
 def test_delivery_goes_on_where_it_was(place, capfd, tmp_path):
-    """A moved ledger is not delivered once more: cursors move along, a lease does not, and a later one is left alone."""
+    """A moved ledger is not delivered once more: cursors move along, a lease does not, a later one is left alone."""
     old, new = place.folder / "working" / "delivery" / "hook", tmp_path / "new" / "working" / "delivery" / "hook"
     (old / "lease").mkdir(parents=True)
     (old / "cursor.json").write_text("{}")
