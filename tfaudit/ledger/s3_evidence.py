@@ -83,13 +83,10 @@ class EvidenceBucket:
 
         What the store can answer once it can answer again: every read sees what was written before.
         """
-        failed = self._failed.pop(key, None)
-        if failed is not None:
-            raise failed
         begun = self._contents.begun(key) if limit is None else None
         if begun is not None:
             return begun
-        first = self._firsts.find(key)
+        first = self._find(key)
         if first is None:
             return None
         if key.startswith(ids.COMMITS) and (first.size if limit is None else min(limit, first.size)) <= SMALL:
@@ -199,6 +196,18 @@ class EvidenceBucket:
     def shows_locks(self, key: str) -> bool:
         """Tell whether these credentials may see locks, asked about an object that seems to have none."""
         return s3_locking.may_see(self.bucket, key, self._must_have(key).version)
+
+    def _find(self, key: str) -> First | None:
+        if key.startswith(ids.RECORDS) and self._firsts.known(key) is None and key not in self._failed:
+            # Mostly nothing stands on top of it: then the bytes come together with the listing that says so.
+            self.expect([key])
+            found = self._firsts.known(key)
+        else:
+            found = self._firsts.find(key) if key not in self._failed else None
+        failed = self._failed.pop(key, None)
+        if failed is not None:
+            raise failed
+        return found
 
     def _must_have(self, key: str) -> First:
         first = self._firsts.find(key)

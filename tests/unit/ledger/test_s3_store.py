@@ -547,17 +547,23 @@ def test_a_start_that_was_read_ahead_asks_for_nothing_more(world: World, tmp_pat
 
 def test_what_is_read_ahead_is_the_first_version(world: World) -> None:
     """A version on top is read too, and not taken for the object."""
-    put(world, KEY, b"first", None)
-    put(world, KEY, b"second", None)
+    put(world, KEY, b"first", b"second")
     store = evidence(world)
     store.expect([KEY])
     assert read(store, KEY, limit=10) == b"first"
 
 
+def test_a_record_comes_with_the_listing_of_its_versions(world: World) -> None:
+    """Both are asked for at once, and nothing more."""
+    put(world, KEY, b"first")
+    before = len(world.log)
+    assert read(evidence(world), KEY, limit=10) == b"first"
+    assert sorted(name for name, _ in world.log[before:]) == ["get_object", "list_object_versions"]
+
+
 def test_a_marker_on_top_hides_nothing_from_reading_ahead(world: World) -> None:
     """The first version is asked for then."""
     put(world, KEY, b"first", None)
-    put(world, KEY, None, None)
     store = evidence(world)
     store.expect([KEY])
     assert read(store, KEY, limit=10) == b"first"
@@ -565,7 +571,7 @@ def test_a_marker_on_top_hides_nothing_from_reading_ahead(world: World) -> None:
 
 def test_a_failure_to_read_ahead_is_told_to_who_asks(world: World) -> None:
     """They don't wait for it to fail again; the next one asks anew."""
-    put(world, KEY, b"first", None)
+    put(world, KEY, b"first")
     bucket = SimulatedBucket("s3://evidence/a/b", world, Faults(lost=1.0))
     bucket.each = map  # type: ignore[method-assign, assignment]
     store = EvidenceBucket(bucket, RULE)
