@@ -22,6 +22,8 @@ from test_s3_simulation import QUIET, Simulation, started  # noqa: E402
 from tfaudit.ledger import ids  # noqa: E402
 
 MOST_REQUESTS = 8
+SEEDS = 41
+"""Simulations of one process alone: the latencies of a single one say little."""
 CROWDS = (50, 200)
 """Jobs that begin within so many milliseconds: a thousand a second."""
 _CONFIGURATION = """
@@ -44,7 +46,7 @@ def rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         keys = make(folder / "keys")
-        yield from alone(started(keys, 1, folder / "alone"))
+        yield from alone([started(keys, seed, folder / f"alone-{seed}") for seed in range(SEEDS)])
         for jobs in CROWDS:
             yield crowd(keys, folder / f"crowd-{jobs}", jobs)
     engine = shutil.which("terraform") or shutil.which("tofu")
@@ -53,8 +55,31 @@ def rows() -> Iterator[Row]:
         yield applying(engine, others=1000, times=3)
 
 
-def alone(simulation: Simulation) -> Iterator[Row]:
-    """Count the requests of a process that appends three records to a log of ten, and their simulated time."""
+def alone(simulations: Sequence[Simulation]) -> Iterator[Row]:
+    """Count the requests of a process that appends to a log of ten, and their simulated time: what it mostly is."""
+    counts, times = zip(*map(one_alone, simulations), strict=True)
+    first, second = (statistics.median(each) for each in zip(*counts, strict=True))
+    start, more = (statistics.median(each) for each in zip(*times, strict=True))
+    yield Row(
+        what="requests a record in S3, when nobody competes",
+        measured=f"{second:.0f}",
+        compared=f"{first - second:.0f} more for a process's start",
+        ratio="",
+        target=f"{MOST_REQUESTS}",
+        met=max(each[1] for each in counts) <= MOST_REQUESTS,
+    )
+    yield Row(
+        what="a record in S3 of usual latency (simulated)",
+        measured=milliseconds(more),
+        compared=f"{milliseconds(start)} with a process's start",
+        ratio="",
+        target="",
+        met=None,
+    )
+
+
+def one_alone(simulation: Simulation) -> tuple[tuple[int, int], tuple[float, float]]:
+    """Return requests and seconds of a process's first record, and of its second."""
     world = simulation.world
     counts: list[int] = []
     seconds: list[float] = []
@@ -69,23 +94,7 @@ def alone(simulation: Simulation) -> Iterator[Row]:
         world.run([partial(step, records=1)])
     world.run([partial(step, records=1)])
     world.run([partial(step, records=2)])
-    first, second = counts[-2], counts[-1] - counts[-2]
-    yield Row(
-        what="requests a record in S3, when nobody competes",
-        measured=f"{second}",
-        compared=f"{first - second} more for a process's start",
-        ratio="",
-        target=f"{MOST_REQUESTS}",
-        met=second <= MOST_REQUESTS,
-    )
-    yield Row(
-        what="a record in S3 of usual latency (simulated)",
-        measured=milliseconds(seconds[-1] - seconds[-2]),
-        compared=f"{milliseconds(seconds[-2])} with a process's start",
-        ratio="",
-        target="",
-        met=None,
-    )
+    return (counts[-2], counts[-1] - counts[-2]), (seconds[-2], seconds[-1] - seconds[-2])
 
 
 def crowd(keys, folder: Path, jobs: int) -> Row:
