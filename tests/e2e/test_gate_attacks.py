@@ -193,7 +193,7 @@ def test_a_pull_request_that_loosens_the_gate_is_refused(pinned: support.Project
 
 
 def test_a_refused_configuration_is_recorded_whatever_is_run_under_it(pinned: support.Project) -> None:
-    """A plan goes on, and says that its apply would not; a saved plan and a refresh are stopped: each leaves a record."""
+    """A plan goes on, and says that its apply would not; a saved plan and a refresh are stopped: each is recorded."""
     file = pinned.folder / "tfaudit.toml"
     file.write_text(file.read_text().replace("approvals = 1", "approvals = 0"))
     planned = pinned.tfaudit("plan", "-out=change.plan")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -121,6 +122,9 @@ def test_votes_on_several_plans_of_a_change_erase_the_keys_of_all(
     """Each of two approvers looked at a plan of their own; the intent says so, and the outcome lets both keys go."""
     gatekit.write_gate(gated, alice, bob, gate="approvals = 2")
     gatekit.approve(gated, alice, "change.plan")
+    # Made in the same second, the files would be the same plan.
+    while int(time.time()) == int((gated.folder / "change.plan").stat().st_mtime):
+        time.sleep(0.05)
     gated.tfaudit("plan", "-out=again.plan")
     gatekit.approve(gated, bob, "again.plan")
     gated.tfaudit("apply", "-auto-approve")

@@ -25,7 +25,7 @@ def test_golden_message() -> None:
     params = {"id": "0198-a/3", "run": "r", "stack": 'a"]\\b', "absent": None}
     head = syslog_message.head(time=TIME, host="ci-1", kind="resource-change", severity=4, params=params)
     assert syslog_message.frame(head + syslog_message.ascii_json('{"a":"é"}'.encode())) == (
-        b"140 <107>1 2026-09-21T14:13:20.123Z ci-1 tfaudit - resource-change "
+        b"132 <107>1 2026-09-21T14:13:20.123Z ci-1 tfaudit - resource-change "
         rb'[tfaudit@32473 id="0198-a/3" run="r" stack="a\"\]\\b"] {"a":"\u00e9"}'
     )
 
