@@ -279,3 +279,18 @@ def test_the_fast_way_finds_what_the_slow_one_finds(drawn: tuple[bytes, bytes, s
         slow.unopened is None,
         slow.undisclosed is None,
     )
+
+
+def test_every_member_that_may_commit_is_looked_at() -> None:
+    """What the schema of an event line lets commit, beside attributes, leads a line to the slow way."""
+    schema = json.loads((Path(__file__).parents[3] / "schemas" / "event-line.v1.schema.json").read_text())
+    commits = {name for name, one in schema["properties"].items() if "#/$defs/commitment" in json.dumps(one)}
+    assert commits >= {"id", "error", "instances"}
+    assert commits | {"attributes", "facts"} <= set(events.Line.__struct_fields__)
+    for name in commits:
+        line = canonical.encode({"kind": "note", name: {"digest": "0" * 64}})
+        fast = Disclosures(io.BytesIO(), RECORD, erased=False)
+        events.check(
+            Lines(io.BytesIO(line + b"\n"), longest=1 << 20), count=1, root=merkle.leaf_hash(line), disclosures=fast
+        )
+        assert fast.undisclosed is not None, name

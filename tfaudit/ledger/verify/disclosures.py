@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _CACHED: Final = 1 << 16
 _NOT_DEPOSED: Final = frame(b"")
+_SHORT: Final = 1 << 10
+_LENGTHS: Final = tuple(length.to_bytes(4, "big") for length in range(_SHORT))
+"""What stands before a framed text of so many bytes."""
 
 
 class Value(msgspec.Struct, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -67,25 +70,65 @@ class Disclosures:
         self._blocks = iter(self._file)
         self._waiting: list[DisclosureLine] = []
         """Lines read and not used yet, the next one last."""
-        self._tag = commitment.TAG + frame(record_id.encode())
+        self._begun = sha256(commitment.TAG + frame(record_id.encode()))
         self._frames: dict[str, tuple[bytes, bytes]] = {}
 
-    def check(self, first: int, lines: Sequence[bytes], parsed: Sequence[Line], *, plain: bool) -> None:
-        """Check event lines, of which the first has the number ``first``; they must come in order.
-
-        ``plain`` tells that only their attributes can commit to anything.
-        """
-        usual = self._usual
+    def check(self, first: int, lines: Sequence[bytes], parsed: Sequence[Line]) -> None:
+        """Check event lines, of which the first has the number ``first``; they must come in order."""
         waiting = self._waiting
+        frames = self._frames
+        begin = self._begun.copy
+        lengths, join = _LENGTHS, b"".join
         opened = 0
         for number, line in enumerate(parsed, first):
-            if not waiting:
-                waiting = self._read()
+            waiting = waiting or self._read()
             found = waiting.pop().values if waiting and waiting[-1].line == number else []
-            if usual(line, found) and (plain or b'"digest":' not in lines[number - first]):
-                opened += len(found)
+            # All digests of a line begin with the same bytes: these are hashed once.
+            address = line.address.encode()
+            begun = begin()
+            deposed = frame(line.deposed.encode()) if line.deposed else _NOT_DEPOSED
+            if len(address) < _SHORT:
+                begun.update(join((lengths[len(address)], address, deposed)))
             else:
-                self._unusual(number, lines[number - first], line, found)
+                begun.update(frame(address) + deposed)
+            value_hash = begun.copy
+            left = iter(found)
+            try:
+                for attribute in line.attributes:
+                    path = attribute.path
+                    before, after = frames.get(path) or self._frame(path)
+                    digest = attribute.before
+                    if digest is not None:
+                        value = next(left)
+                        hashed = value_hash()
+                        hashed.update(before + value.salt)  # type: ignore[operator]
+                        hashed.update(value.text)
+                        if hashed.hexdigest() != digest or value.side != "before" or value.pointer != path:
+                            break
+                    digest = attribute.after
+                    if digest is not None:
+                        value = next(left)
+                        hashed = value_hash()
+                        hashed.update(after + value.salt)  # type: ignore[operator]
+                        hashed.update(value.text)
+                        if hashed.hexdigest() != digest or value.side != "after" or value.pointer != path:
+                            break
+                else:
+                    if next(left, None) is None and not (
+                        line.importing
+                        or line.instances
+                        or line.id
+                        or line.error
+                        or line.summary
+                        or line.detail
+                        or line.facts
+                    ):
+                        opened += len(found)
+                        continue
+            except (StopIteration, TypeError):
+                # There are fewer values, or one of them has no salt: it was erased.
+                pass
+            self._unusual(number, lines[number - first], line, found)
         self.opened += opened
 
     def finish(self, predicate: Mapping[str, Any], *, may_lack: frozenset[str] = frozenset()) -> str:
@@ -117,40 +160,6 @@ class Disclosures:
                 self._blocks = iter(())
         self._waiting.reverse()
         return self._waiting
-
-    def _usual(self, line: Line, found: list[Value]) -> bool:
-        """Tell whether the line's attributes commit to just these values, in the order in which they are written."""
-        attributes = line.attributes
-        if not attributes:
-            return not found
-        frames = self._frames
-        address = line.address.encode()
-        deposed = frame(line.deposed.encode()) if line.deposed else _NOT_DEPOSED
-        # All digests of a line begin with the same bytes: these are hashed once.
-        begun = sha256(b"".join((self._tag, len(address).to_bytes(4, "big"), address, deposed))).copy
-        left = iter(found)
-        try:
-            for attribute in attributes:
-                path = attribute.path
-                framed = frames.get(path) or self._frame(path)
-                digest = attribute.before
-                if digest is not None:
-                    value = next(left)
-                    hashed = begun()
-                    hashed.update(b"".join((framed[0], value.salt, value.text)))  # type: ignore[arg-type]
-                    if hashed.hexdigest() != digest or value.side != "before" or value.pointer != path:
-                        return False
-                digest = attribute.after
-                if digest is not None:
-                    value = next(left)
-                    hashed = begun()
-                    hashed.update(b"".join((framed[1], value.salt, value.text)))  # type: ignore[arg-type]
-                    if hashed.hexdigest() != digest or value.side != "after" or value.pointer != path:
-                        return False
-        except (StopIteration, TypeError):
-            # There are fewer values, or one of them has no salt: it was erased.
-            return False
-        return next(left, None) is None
 
     def _frame(self, path: str) -> tuple[bytes, bytes]:
         if len(self._frames) >= _CACHED:

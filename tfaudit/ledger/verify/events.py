@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tfaudit.ledger.verify.lines import Lines
 
 _BLOCK: Final = 1 << 10
+_ABSENT: Final = msgspec.Raw()
+_INNER: Final = sha256(b"\x01")
+"""Copying what has begun costs less than beginning."""
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What reading JSON that someone else wrote may raise."""
 
@@ -35,6 +38,14 @@ class Line(msgspec.Struct, gc=False):
     address: str = ""
     deposed: str = ""
     attributes: list[Attribute] = []
+    # What else of an event line may commit to values, schemas/event-line.v1; most have none of these.
+    importing: msgspec.Raw = _ABSENT
+    instances: msgspec.Raw = _ABSENT
+    id: msgspec.Raw = _ABSENT
+    error: msgspec.Raw = _ABSENT
+    summary: msgspec.Raw = _ABSENT
+    detail: msgspec.Raw = _ABSENT
+    facts: msgspec.Raw = _ABSENT
 
 
 _decoder: Final = msgspec.json.Decoder(Line)
@@ -66,8 +77,7 @@ class Tree:
         while len(rest) - start >= _BLOCK:
             level = rest[start : start + _BLOCK]
             while len(level) > 1:
-                pairs = iter(level)
-                level = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
+                level = _pairs(level)
             self._blocks, self._count = merkle.grow(self._blocks, self._count, level)
             start += _BLOCK
         self._rest = rest[start:]
@@ -95,7 +105,7 @@ def check(source: Lines, *, count: int, root: bytes, parse: bool = True, disclos
             if len(parsed) != len(lines):
                 unlike = unlike or _first_unlike(lines, number)
             elif disclosures is not None:
-                disclosures.check(number + 1, lines, parsed, plain=b'"digest":' not in block)
+                disclosures.check(number + 1, lines, parsed)
         number += len(lines)
     if source.rest:
         return Checked(number, f"has bytes after event line {number} that are no line", unlike)
@@ -104,6 +114,18 @@ def check(source: Lines, *, count: int, root: bytes, parse: bool = True, disclos
     if tree.root() != root:
         return Checked(number, "has event lines whose root is not the signed one", unlike)
     return Checked(number, None, unlike)
+
+
+def _pairs(level: list[bytes]) -> list[bytes]:
+    """Return the next level of a tree, half as many."""
+    above: list[bytes] = []
+    begin = _INNER.copy
+    nodes = iter(level)
+    for left, right in zip(nodes, nodes, strict=True):
+        hashed = begin()
+        hashed.update(left + right)
+        above.append(hashed.digest())
+    return above
 
 
 def _parse(block: bytes) -> Sequence[Line]:
