@@ -246,7 +246,7 @@ def disclosed_lines(draw: st.DrawFn) -> tuple[bytes, bytes, str]:
         attributes.append({"path": path, **{side: commit(path, side) for side in sides}})
     if attributes:
         document["attributes"] = attributes
-    for key in draw(st.lists(st.sampled_from(["id", "error", "importing", "odd"]), unique=True, max_size=1)):
+    for key in draw(st.lists(st.sampled_from(["id", "error", "importing", "facts"]), unique=True, max_size=1)):
         document[key] = {"digest": commit(f"/{key}", "value")}
     document.update(draw(st.sampled_from([{}, {"index": 3}, {"source": {"file": "main.tf", "line": 1}}])))
     match draw(st.sampled_from(["", "", "drop", "swap", "again", "other"])):
@@ -294,3 +294,20 @@ def test_every_member_that_may_commit_is_looked_at() -> None:
             Lines(io.BytesIO(line + b"\n"), longest=1 << 20), count=1, root=merkle.leaf_hash(line), disclosures=fast
         )
         assert fast.undisclosed is not None, name
+
+
+def test_a_member_that_no_schema_names_is_held_to_what_was_disclosed_of_it() -> None:
+    """What a newer writer discloses has to open, too; whether it discloses all, only a newer reader can know."""
+    one = commitment.commit(RECORD, "a.b", None, "/odd", b"1", bytes(16))
+    line = canonical.encode({"address": "a.b", "kind": "note", "odd": {"digest": one.digest}})
+
+    def checked(disclosed: bytes) -> Disclosures:
+        fast = Disclosures(io.BytesIO(disclosed), RECORD, erased=False)
+        source = Lines(io.BytesIO(line + b"\n"), longest=1 << 20)
+        events.check(source, count=1, root=merkle.leaf_hash(line), disclosures=fast)
+        return fast
+
+    whole = commitment.encode_disclosure(1, commitment.encode_values([one.member])) + b"\n"
+    assert (checked(whole).opened, checked(whole).unopened) == (1, None)
+    assert checked(whole.replace(b",1]", b",2]")).unopened is not None
+    assert (checked(b"").unopened, checked(b"").undisclosed) == (None, None)

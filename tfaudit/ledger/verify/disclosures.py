@@ -58,7 +58,7 @@ class Disclosures:
         self.unopened: str | None = None
         """The first place whose disclosure is not what the record commits to."""
         self.undisclosed: str | None = None
-        """The first digest that nothing was disclosed for."""
+        """The first digest that nothing was disclosed for, in an attribute or in a member that the schema names."""
         self.own: tuple[commitment.Disclosed, ...] = ()
         """What is disclosed of the statement itself."""
         self.lacking = False
