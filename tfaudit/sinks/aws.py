@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from tfaudit.errors import ConfigError
-from tfaudit.sinks.model import Answer, Encoded, Later, Misconfigured, Refused
+from tfaudit.sinks.model import Answer, Encoded, Later, Misconfigured
+from tfaudit.sinks.narrowing import Doubtful, narrowed
 
 if TYPE_CHECKING:
     from tfaudit.config.delivering import SinkSettings
@@ -340,27 +341,23 @@ def same(answer: Answer, batch: Sequence[Encoded]) -> list[Answer]:
 
 def by_halves(
     batch: Sequence[Encoded],
-    send: Callable[[Sequence[Encoded]], list[Answer] | Fault],
+    send: Callable[[Sequence[Encoded]], Sequence[Answer] | Fault],
     *,
     blames: Callable[[str], bool],
-) -> list[Answer]:
+) -> Sequence[Answer]:
     """Return ``send``'s answers; where a request is refused as a whole for what it holds, find what that is by halves.
 
     ``blames`` tells of a code whether it means the documents. A document that is refused alone is :class:`Refused`.
-    After an answer that stops everything the rest is not sent.
+    Requests, time, and what follows an answer that stops everything are as :func:`narrowed` has them.
     """
-    found = send(batch)
-    if not isinstance(found, Fault):
-        return found
-    if not blames(found.code):
-        return same(found.answer, batch)
-    if len(batch) == 1:
-        return [Refused(reason=f"it was refused by AWS: {found.code}")]
-    middle = len(batch) // 2
-    first, rest = by_halves(batch[:middle], send, blames=blames), batch[middle:]
-    if isinstance(first[-1], Later | Misconfigured):
-        return first + same(first[-1], rest)
-    return first + by_halves(rest, send, blames=blames)
+
+    def ask(part: Sequence[Encoded]) -> Answer | Sequence[Answer] | Doubtful:
+        found = send(part)
+        if not isinstance(found, Fault):
+            return found
+        return Doubtful(reason=f"it was refused by AWS: {found.code}") if blames(found.code) else found.answer
+
+    return narrowed(batch, ask)
 
 
 def _is_allowed(endpoint: str) -> bool:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tfaudit.errors import ConfigError
 from tfaudit.sinks import cloudwatch_logs
 from tfaudit.sinks.model import Accepted, Encoded, Later, Misconfigured, Refused
+from tfaudit.sinks.narrowing import MAX_REQUESTS
 
 URL = "cloudwatch-logs:/tfaudit/changes"
 GROUP = "/tfaudit/changes"
@@ -147,6 +148,16 @@ def test_one_event_that_is_refused_takes_no_other_with_it(logs):
     answers = awskit.deliver(awskit.open_at(cloudwatch_logs, URL, logs.address), *at(*[awskit.NOW] * 8))
     assert [type(answer) for answer in answers] == [Accepted] * 2 + [Refused] + [Accepted] * 5
     assert answers[2].reason == "it was refused by AWS: InvalidParameterException"
+
+
+def test_where_all_are_refused_the_requests_are_limited(logs):
+    """A full batch of events that AWS refuses as a whole is not tried one by one: the rest is for later, at once."""
+    logs.whole = [Refusal(400, "InvalidParameterException")] * 1_000
+    sink = awskit.open_at(cloudwatch_logs, URL, logs.address)
+    answers = sink.send([Encoded(f"r/{line}", awskit.NOW, b"{}") for line in range(200)])
+    assert len(logs.requests) == MAX_REQUESTS
+    assert [type(answer) for answer in answers] == sorted((type(each) for each in answers), key=[Refused, Later].index)
+    assert answers[-1].after == 0
 
 
 def test_after_a_failure_among_halves_nothing_more_is_sent(logs):
