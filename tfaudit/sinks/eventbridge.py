@@ -138,8 +138,10 @@ class EventBridge:
 
     def _answer(self, told: Mapping[str, Any], identifier: str) -> Answer:
         code = str(told.get("ErrorCode") or "")
+        if not code and not told.get("EventId"):
+            return Later(reason=f"{_TITLE} didn't say what became of it")
         if not code:
-            return Accepted(receipt=told.get("EventId"), note=self._notes.pop(identifier, None))
+            return Accepted(receipt=told["EventId"], note=self._notes.pop(identifier, None))
         if code in _LATER:
             return Later(reason=f"{_TITLE} can't now: {code}")
         if code in _CONFIGURATION:

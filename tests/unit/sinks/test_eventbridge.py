@@ -52,6 +52,13 @@ def test_an_answer_for_fewer_is_no_answer(aws):
     assert isinstance(awskit.deliver(sink, awskit.document())[0], Later)
 
 
+def test_an_entry_without_an_id_is_no_answer(aws):
+    """EventBridge names each event that it has; neither an id nor a code means nothing."""
+    aws.put_events = lambda asked, size: {"Entries": [{}], "FailedEntryCount": 0}
+    sink = awskit.open_at(eventbridge, URL, aws.address)
+    assert isinstance(awskit.deliver(sink, awskit.document())[0], Later)
+
+
 def test_a_batch_may_be_full(aws):
     """The limits count what EventBridge counts, to the byte."""
     sink = awskit.open_at(eventbridge, URL, aws.address, source="com.example.audit")
