@@ -10,10 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from tfaudit.errors import ConfigError
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 MOST_DOCUMENTS: Final = 2_000
 MOST_BYTES: Final = 16 << 20
+SECONDS: Final = 10.0
+"""After which no further object of a batch is begun."""
 OWNER_CONTROLS: Final = "bucket-owner-full-control"
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
@@ -98,13 +102,15 @@ class S3Copy:
                 return refused
 
     def send(self, batch: Sequence[Encoded]) -> Sequence[Answer]:
-        """Create an object for each record of the batch: the first alone, and then several at a time."""
+        """Create an object for each record of the batch: the first alone, and then several at a time.
+
+        None is begun once one could not be created, or after :data:`SECONDS`.
+        """
         records = [list(lines) for _, lines in groupby(batch, lambda each: _record(each.id))]
         first, rest = self._create(records[0]), records[1:]
         if not rest or isinstance(first[-1], Later | Misconfigured):
             return first + aws.same(first[-1], batch[len(first) :])
-        with ThreadPoolExecutor(min(aws.CONNECTIONS, len(rest))) as pool:
-            return first + [answer for answers in pool.map(self._create, rest) for answer in answers]
+        return first + self._several(rest)
 
     def check(self) -> Misconfigured | Later | None:
         """Try to replace an object that isn't there, which asks for the same rights and leaves nothing."""
@@ -116,6 +122,37 @@ class S3Copy:
     def close(self) -> None:
         """Let the connections go."""
         self._service.close()
+
+    def _several(self, records: Sequence[Sequence[Encoded]]) -> list[Answer]:
+        """Create objects on threads of their own, which are daemons: one that hangs keeps no process from ending."""
+        until = time.monotonic() + SECONDS
+        waiting: SimpleQueue[int] = SimpleQueue()
+        found: dict[int, list[Answer]] = {}
+        stopped: list[Answer] = []
+        broken: list[BaseException] = []
+
+        def create() -> None:
+            try:
+                while not stopped and not broken and time.monotonic() < until:
+                    at = waiting.get_nowait()
+                    found[at] = self._create(records[at])
+                    stopped.extend(one for one in found[at] if isinstance(one, Later | Misconfigured))
+            except Empty:
+                pass
+            except BaseException as error:  # noqa: BLE001 - raised again by whoever waits for the thread
+                broken.append(error)
+
+        for at in range(len(records)):
+            waiting.put(at)
+        threads = [Thread(target=create, name="s3 copy", daemon=True) for _ in records[: aws.CONNECTIONS]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if broken:
+            raise broken[0]
+        left = stopped[0] if stopped else Later(reason=f"{_TITLE} is slow", after=0.0)
+        return [answer for at, lines in enumerate(records) for answer in found.get(at) or aws.same(left, lines)]
 
     def _create(self, lines: Sequence[Encoded]) -> list[Answer]:
         body = b"".join(each.content + b"\n" for each in lines)
@@ -134,13 +171,19 @@ class S3Copy:
         if isinstance(answer, Fault) and answer.code == _TAKEN:
             # Sent before, by its name. Whoever may look at it learns its version, and would see if it were another's.
             found = self._call("head_object", Key=key, ChecksumMode="ENABLED")
-            answer = {} if isinstance(found, Fault) else found
-            if answer.get("ChecksumSHA256", checksum) != checksum:
+            there = {} if isinstance(found, Fault) else found
+            if there.get("ChecksumSHA256", checksum) != checksum:
                 return aws.same(Refused(reason=f"{key} is there already, and something else"), lines)
+            return self._accepted(lines, _receipt(there))
         if isinstance(answer, Fault):
             return aws.same(answer.answer, lines)
-        version = answer.get("VersionId")
-        receipt = version if version not in (None, "null") else str(answer.get("ETag", "")).strip('"') or None
+        receipt = _receipt(answer)
+        if receipt is None:
+            # Whatever answered, S3 always names what it made: an empty answer must not pass for a success.
+            return aws.same(Later(reason=f"{_TITLE} gave no usable answer"), lines)
+        return self._accepted(lines, receipt)
+
+    def _accepted(self, lines: Sequence[Encoded], receipt: str | None) -> list[Answer]:
         return [Accepted(receipt=receipt, note=self._notes.pop(each.id, None)) for each in lines]
 
     def _key(self, lines: Sequence[Encoded], digest: str) -> str:
@@ -162,3 +205,9 @@ class S3Copy:
 
 def _record(document: str) -> str:
     return document.rpartition("/")[0]
+
+
+def _receipt(answer: Mapping[str, Any]) -> str | None:
+    """Return the version's id, or the ETag where the bucket has no versions; None where an answer has neither."""
+    version = answer.get("VersionId")
+    return version if version not in (None, "null") else str(answer.get("ETag", "")).strip('"') or None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import awskit
 import boto3
@@ -10,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tfaudit.errors import ConfigError
-from tfaudit.sinks import s3_copy
+from tfaudit.sinks import aws, s3_copy
 from tfaudit.sinks.model import Accepted, Later, Misconfigured, Refused
 
 URL = "s3://copies/tfaudit"
@@ -132,6 +134,51 @@ def test_what_s3_answers_has_a_meaning(bucket, moto, code, status, kind):
         stub.assert_no_pending_responses()
     assert [type(answer) for answer in answers] == [kind] * 3
     assert keys(bucket) == []
+
+
+def busy_after(requests, taken):
+    """A server that takes so many objects and is busy then; it notes of each request which threads ask by then."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self):
+            """Take the object, or not."""
+            self.rfile.read(int(self.headers["Content-Length"]))
+            requests.append([thread for thread in threading.enumerate() if thread.name == "s3 copy"])
+            self.send_response(200 if len(requests) <= taken else 503)
+            if len(requests) <= taken:
+                self.send_header("ETag", '"e"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args):
+            """Say nothing."""
+
+    return ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+
+
+def test_once_it_is_busy_nothing_more_is_begun(credentials):
+    """Of many records only those under way are still tried; their threads keep no process from ending."""
+    requests = []
+    with busy_after(requests, 3) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        sink = awskit.open_at(s3_copy, URL, f"http://127.0.0.1:{server.server_port}")
+        answers = awskit.deliver(sink, *[awskit.document(1, record=record) for record in range(200)])
+        server.shutdown()
+    assert [type(answer) for answer in answers].count(Accepted) == 3
+    assert [type(answer) for answer in answers].count(Later) == 197
+    assert len(requests) <= 3 + aws.CONNECTIONS
+    assert requests[-1]
+    assert all(thread.daemon for thread in requests[-1])
+
+
+def test_an_answer_that_names_nothing_is_none(bucket, moto):
+    """Something between us and S3 that answers in its place is not taken for it."""
+    from botocore.stub import Stubber
+
+    sink = awskit.open_at(s3_copy, URL, moto)
+    with Stubber(sink._service._connected()) as stub:
+        stub.add_response("put_object", {})
+        assert awskit.deliver(sink, awskit.document(1)) == [Later(reason="S3 gave no usable answer")]
 
 
 def test_who_may_only_write_is_answered_too(bucket, moto):
