@@ -190,6 +190,37 @@ def test_a_sink_that_hangs_holds_up_no_other(delivering, receiver):
     assert 'sink "hook"' not in said
 
 
+def test_a_signal_while_copies_are_sent_ends_the_waiting_for_all(delivering, receiver):
+    """The change is made and recorded: the exit code is the engine's, and a silent alert is not waited for either."""
+    apply(delivering)
+    with receiving() as silent, receiving() as deaf:
+        deaf.fate = lambda _number: "hang"
+        delivering.environment["TEAM"] = f"http://{deaf.address}/"
+        add(delivering, sink("silent", silent) + '\n[[alert]]\nname = "team"\nto = ["env:TEAM"]\non = ["destroy"]\n')
+        child = subprocess.Popen(
+            [str(support.TFAUDIT), "destroy", "-auto-approve", "-input=false"],
+            cwd=delivering.folder,
+            env=delivering.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+        def fate(_number):
+            child.send_signal(signal.SIGTERM)
+            return "hang"
+
+        silent.fate = fate
+        _, said = child.communicate(timeout=support.TIMEOUT)
+    assert child.returncode == 0, said
+    assert 'sink "silent": 4 records left' in said
+    assert "not every alert could be sent in time" in said
+    assert "gave no answer in time" not in said
+    assert receiver.ids == written(delivering)
+    delivering.tfaudit("verify")
+
+
 def test_a_refusal_is_a_dead_letter_with_its_reason(delivering, receiver):
     """What the receiver refuses for good is told, kept by id and reason, blocks nothing, and can be tried again."""
     receiver.fate = lambda number: "refuse" if number == 2 else "take"

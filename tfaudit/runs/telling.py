@@ -38,9 +38,10 @@ class Telling:
     ) -> None:
         if isinstance(error, LedgerError):
             self._alerts.logging_failure(f"a run was stopped: {error.message}")
-        if self._is_recorded and self._run.config.sinks and not self._relay.interrupts:
-            self._deliver()
         before = self._relay.interrupts
+        if self._is_recorded and self._run.config.sinks and not before:
+            self._deliver()
+        # A signal while copies are sent ends the waiting for the alerts as well: whoever sent it won't send it twice.
         self._alerts.close(stop=lambda: self._relay.interrupts > before)
 
     def intent(self, recorder: Recorder, planned: Planned | None, verdict: Verdict | None) -> None:
