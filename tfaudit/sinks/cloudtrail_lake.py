@@ -77,7 +77,6 @@ class CloudTrailLake:
         self._service = service
         self._channel = channel
         self._external_id = external_id
-        self._notes: dict[str, str] = {}
 
     def encode(self, document: Document) -> Encoded | Refused:
         """Return the audit event as it stands in the request's body; see :class:`tfaudit.sinks.model.Sink`.
@@ -88,9 +87,8 @@ class CloudTrailLake:
         content = json.dumps(_event(_identifier(document.id), data.content)).encode()
         if len(content) > self.limits.size - SEPARATOR:
             return Refused(reason=f"it has {len(content)} bytes, where {self.limits.size - SEPARATOR} are taken")
-        if data.shortened:
-            self._notes[document.id] = f"shortened: {', '.join(data.shortened)}"
-        return Encoded(document.id, document.time, content)
+        note = f"shortened: {', '.join(data.shortened)}" if data.shortened else None
+        return Encoded(document.id, document.time, content, note)
 
     def send(self, batch: Sequence[Encoded]) -> Sequence[Answer]:
         """Put the events; each has an answer of its own."""
@@ -132,8 +130,7 @@ class CloudTrailLake:
     ) -> Answer:
         identifier = _identifier(encoded.id)
         if identifier in taken:
-            note = self._notes.pop(encoded.id, None)
-            return Accepted(receipt=taken[identifier].get("eventID"), note=note)
+            return Accepted(receipt=taken[identifier].get("eventID"))
         if identifier in failed:
             return _failure(failed[identifier])
         return Later(reason=f"{_TITLE} didn't say what became of it")

@@ -64,15 +64,12 @@ class CloudWatchLogs:
         self._service = service
         self._group = group
         self._stream = stream
-        self._notes: dict[str, str] = {}
 
     def encode(self, document: Document) -> Encoded | Refused:
         """Return the event's text: the document's JSON; see :class:`tfaudit.sinks.model.Sink`."""
         match fitted(document.body, self._schema, MOST_BYTES - OVERHEAD):
             case Fitted(content, note):
-                if note is not None:
-                    self._notes[document.id] = note
-                return Encoded(document.id, document.time, content)
+                return Encoded(document.id, document.time, content, note)
             case refused:
                 return refused
 
@@ -154,7 +151,7 @@ class CloudWatchLogs:
         expired = rejected.get("expiredLogEventEndIndex", 0)
         new = rejected.get("tooNewLogEventStartIndex", len(batch))
         answers: list[Answer] = []
-        for at, each in enumerate(batch):
+        for at in range(len(batch)):
             if at < old:
                 answers.append(Refused(reason=_TOO_OLD))
             elif at < expired:
@@ -162,5 +159,5 @@ class CloudWatchLogs:
             elif at >= new:
                 answers.append(Refused(reason=_TOO_NEW))
             else:
-                answers.append(Accepted(receipt=receipt, note=self._notes.pop(each.id, None)))
+                answers.append(Accepted(receipt=receipt))
         return answers

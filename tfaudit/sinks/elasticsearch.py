@@ -51,21 +51,18 @@ class ElasticsearchSink:
         self._headers = dict(headers)
         self._stream = stream
         self._ready = False
-        self._notes: dict[str, str] = {}
 
     def encode(self, document: Document) -> Encoded | Refused:
         """Return the action's line and the document's; values are left out of one that would not fit."""
         shaped = fitted(document.body, self._shape, SIZE - _ENVELOPE)
         if isinstance(shaped, Refused):
             return shaped
-        if shaped.note is not None:
-            self._notes[document.id] = shaped.note
         content = shaped.content
         if self._shape != "ecs":
             # No data stream takes a document without it.
             content = b'{"@timestamp":%d,%b' % (document.time, content[1:])
         action = json.dumps({"create": {"_id": document.id}}, separators=(",", ":")).encode()
-        return Encoded(document.id, document.time, b"%b\n%b\n" % (action, content))
+        return Encoded(document.id, document.time, b"%b\n%b\n" % (action, content), shaped.note)
 
     def send(self, batch: Sequence[Encoded]) -> Sequence[Answer]:
         """Send the batch; what one answers says nothing of the others."""
@@ -113,7 +110,7 @@ class ElasticsearchSink:
     def _answer(self, result: Mapping[str, Any], name: str) -> Answer:
         status = result.get("status")
         if status in (200, 201, 409):
-            return Accepted(receipt=f"{result.get('_index', self._stream)}/{name}"[:600], note=self._notes.get(name))
+            return Accepted(receipt=f"{result.get('_index', self._stream)}/{name}"[:600])
         kind = kind_of_error(result)
         if status in (429, 503) or kind == "cluster_block_exception":
             return Later(reason=f"{self._server.at.where} can't take it now: {kind}")

@@ -73,7 +73,6 @@ class EventBridge:
         self._service = service
         self._bus = bus
         self._source = source
-        self._notes: dict[str, str] = {}
         # An entry's bytes are its time, source, detail-type and detail; the line break between the latter two is ours.
         self._overhead = TIME_BYTES + len(source) - 1
         self.limits = Limits(documents=MOST_ENTRIES, size=MOST_BYTES, overhead=self._overhead)
@@ -83,9 +82,7 @@ class EventBridge:
         kind = f"tfaudit {document.kind}"[:128].encode() + b"\n"
         match fitted(document.body, self._schema, MOST_BYTES - self._overhead - len(kind)):
             case Fitted(content, note):
-                if note is not None:
-                    self._notes[document.id] = note
-                return Encoded(document.id, document.time, kind + content)
+                return Encoded(document.id, document.time, kind + content, note)
             case refused:
                 return refused
 
@@ -108,7 +105,7 @@ class EventBridge:
         if isinstance(tried, Fault):
             return None if tried.code in _CONTENT else tried.answer
         for told in tried.get("Entries", ()):
-            answer = self._answer(told, "")
+            answer = self._answer(told)
             if isinstance(answer, Later | Misconfigured):
                 return answer
         return None
@@ -124,7 +121,7 @@ class EventBridge:
         told = answer.get("Entries", [])
         if len(told) != len(batch):
             return aws.same(Later(reason=f"{_TITLE} answered for {len(told)} of {len(batch)} events"), batch)
-        return [self._answer(one, each.id) for one, each in zip(told, batch, strict=True)]
+        return [self._answer(one) for one in told]
 
     def _entry(self, encoded: Encoded) -> dict[str, object]:
         kind, _, detail = encoded.content.partition(b"\n")
@@ -136,12 +133,12 @@ class EventBridge:
             "EventBusName": self._bus,
         }
 
-    def _answer(self, told: Mapping[str, Any], identifier: str) -> Answer:
+    def _answer(self, told: Mapping[str, Any]) -> Answer:
         code = str(told.get("ErrorCode") or "")
         if not code and not told.get("EventId"):
             return Later(reason=f"{_TITLE} didn't say what became of it")
         if not code:
-            return Accepted(receipt=told["EventId"], note=self._notes.pop(identifier, None))
+            return Accepted(receipt=told["EventId"])
         if code in _LATER:
             return Later(reason=f"{_TITLE} can't now: {code}")
         if code in _CONFIGURATION:

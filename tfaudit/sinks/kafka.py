@@ -63,8 +63,6 @@ class KafkaSink:
         self._brokers = brokers
         self._topic = topic
         self._schema: Final = schema
-        self._facts: dict[str, tuple[str, str, str | None]] = {}
-        """Of each document by its id: key, kind, what was shortened."""
         self._trouble: set[str] = set()
         """Names of the errors that tell of the connection itself."""
         self._producer: Any = None
@@ -74,13 +72,13 @@ class KafkaSink:
         self._start()
 
     def encode(self, document: Document) -> Encoded | Refused:
-        """Return the document in its schema; its key and headers are told with it."""
+        """Return its kind, the document in its schema and its key, a line each: JSON has no line break here."""
         fit = fitted(document.body, self._schema, MAX_MESSAGE)
         if isinstance(fit, Refused):
             return fit
         key = document.body.get("stack") or document.id.partition("/")[0]
-        self._facts[document.id] = (str(key), document.kind, fit.note)
-        return Encoded(document.id, document.time, fit.content)
+        content = b"%b\n%b\n%b" % (document.kind.encode(), fit.content, str(key).encode())
+        return Encoded(document.id, document.time, content, fit.note)
 
     def send(self, batch: Sequence[Encoded]) -> Sequence[Answer]:
         """Send the documents and wait until each is acknowledged; each has an answer of its own."""
@@ -160,23 +158,20 @@ class KafkaSink:
     def _sent(self, batch: Sequence[Encoded], until: float) -> list[Answer]:
         answers: list[Answer | None] = [None] * len(batch)
 
-        def told(at: int, note: str | None) -> Callable[[Any, Any], None]:
+        def told(at: int) -> Callable[[Any, Any], None]:
             def acknowledged(error: Any, message: Any) -> None:  # noqa: ANN401 - foreign
                 if error is None:
                     receipt = f"{self._topic}-{message.partition()}@{message.offset()}"
-                    answers[at] = Accepted(receipt=receipt, note=note)
-                    self._facts.pop(batch[at].id, None)
+                    answers[at] = Accepted(receipt=receipt)
                 else:
                     answers[at] = self._answer(error.name())
 
             return acknowledged
 
         for at, each in enumerate(batch):
-            key, kind, note = self._facts.get(each.id, (each.id.partition("/")[0], "", None))
+            kind, document, key = each.content.split(b"\n", 2)
             headers = [("id", each.id), ("kind", kind), ("schema", self._schema), ("content-type", "application/json")]
-            self._producer.produce(
-                self._topic, key=key, value=each.content, headers=headers, on_delivery=told(at, note)
-            )
+            self._producer.produce(self._topic, key=key, value=document, headers=headers, on_delivery=told(at))
         while self._producer.flush(0.2) and time.monotonic() < until and not self._trouble & _WRONG.keys():
             pass
         return [self._explained("_TIMED_OUT") if answer is None else answer for answer in answers]

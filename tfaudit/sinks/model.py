@@ -47,6 +47,8 @@ class Encoded(NamedTuple):
     id: str
     time: int
     content: bytes
+    note: str | None = None
+    """What was shortened or left out to make it fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +57,6 @@ class Accepted:
 
     receipt: str | None = None
     """What the sink calls it: an event id, an acknowledgement id, a version id."""
-    note: str | None = None
-    """What was shortened or left out to make it fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

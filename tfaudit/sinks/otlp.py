@@ -59,21 +59,18 @@ class OtlpSink:
         self._shape = settings.schema or "native"
         self._path = path
         self._headers = {**headers, "Content-Type": "application/json"}
-        self._notes: dict[str, str] = {}
 
     def encode(self, document: Document) -> Encoded | Refused:
         """Return the log record; values are left out of one that would not fit into a request."""
         shaped = fitted(document.body, self._shape, _MOST)
         if isinstance(shaped, Refused):
             return shaped
-        if shaped.note is not None:
-            self._notes[document.id] = shaped.note
         record = log_record(document, shaped.content)
         content = _json(record)
         if len(content) > SIZE - _AROUND:
             # Many small members are spelled ten times as long: the document as one text, then.
             content = _json(record | {"body": {"stringValue": shaped.content.decode()}})
-        return Encoded(document.id, document.time, content)
+        return Encoded(document.id, document.time, content, shaped.note)
 
     def send(self, batch: Sequence[Encoded]) -> Sequence[Answer]:
         """Send the batch; where some of it is rejected, all of it is taken for rejected: nobody says which."""
@@ -90,7 +87,7 @@ class OtlpSink:
         """Close the connection."""
         self._server.close()
 
-    def _post(self, part: Sequence[Encoded]) -> Answer | Sequence[Answer] | Doubtful:
+    def _post(self, part: Sequence[Encoded]) -> Answer | Doubtful:
         body = _REQUEST % b",".join(one.content for one in part)
         reply = self._server.ask("POST", self._path, body=body, headers=self._headers, compress=True)
         if not isinstance(reply, Reply):
@@ -104,13 +101,13 @@ class OtlpSink:
             hint="see the sink's url",
         )
 
-    def _taken(self, reply: Reply, part: Sequence[Encoded]) -> Answer | Sequence[Answer]:
+    def _taken(self, reply: Reply, part: Sequence[Encoded]) -> Answer:
         said = reply.json()
         if reply.body.strip() and not isinstance(said, dict):
             return Later(reason=f"{reply.where} gives an answer that is not OTLP's")
         rejected = _rejected(said)
         if rejected == 0:
-            return [Accepted(note=self._notes.get(one.id)) for one in part]
+            return Accepted()
         # OTLP forbids to send such a request again, and so to find out by smaller ones.
         return Refused(reason=f"the receiver rejects {rejected} of {len(part)} log records and does not say which")
 

@@ -210,15 +210,16 @@ class Outbox:
         """Send a batch, take down each answer, and return what ends the delivery or holds it up."""
         stopped: Misconfigured | None = None
         later: Later | None = None
+        sent = [slot.encoded for slot in batch if slot.encoded is not None]
         self.sending = self._pace.seconds()
         try:
-            answers = self._sink.send([slot.encoded for slot in batch if slot.encoded is not None])
+            answers = self._sink.send(sent)
         finally:
             self.sending = None
-        for slot, answer in zip(batch, _one_each(answers, len(batch)), strict=True):
+        for slot, encoded, answer in zip(batch, sent, _one_each(answers, len(batch)), strict=True):
             match answer:
-                case Accepted():
-                    self._receipts.add(slot.line.place, slot.line.id or "", answer)
+                case Accepted(receipt=receipt):
+                    self._receipts.add(slot.line.place, encoded, receipt)
                     slot.encoded = None
                     self.accepted += 1
                     if self.cursor is None:

@@ -8,7 +8,7 @@ from tfaudit.ledger import ids
 
 if TYPE_CHECKING:
     from tfaudit.sinks.cursor import Place
-    from tfaudit.sinks.model import Accepted
+    from tfaudit.sinks.model import Encoded
     from tfaudit.sinks.shelf import Shelf
 
 FOLDER: Final = "receipts/"
@@ -27,14 +27,14 @@ class Receipts:
     def __len__(self) -> int:
         return len(self._lines)
 
-    def add(self, place: Place, document_id: str, accepted: Accepted) -> None:
-        """Take down that the document at ``place`` was accepted."""
+    def add(self, place: Place, encoded: Encoded, receipt: str | None) -> None:
+        """Take down that the document at ``place`` was accepted, what the sink calls it, and what it lacked."""
         self._first = self._first or place
-        line: dict[str, object] = {"id": document_id}
-        if accepted.receipt is not None:
-            line["receipt"] = accepted.receipt
-        if accepted.note is not None:
-            line["note"] = accepted.note
+        line: dict[str, object] = {"id": encoded.id}
+        if receipt is not None:
+            line["receipt"] = receipt
+        if encoded.note is not None:
+            line["note"] = encoded.note
         self._lines.append(line)
 
     def keep(self, shelf: Shelf, time: int) -> None:

@@ -89,15 +89,12 @@ class S3Copy:
         self._usual = usual
         self._prefix = prefix
         self._written = written
-        self._notes: dict[str, str] = {}
 
     def encode(self, document: Document) -> Encoded | Refused:
         """Return the document's JSON; see :class:`tfaudit.sinks.model.Sink`."""
         match fitted(document.body, self._schema, MOST_BYTES - 1):
             case Fitted(content, note):
-                if note is not None:
-                    self._notes[document.id] = note
-                return Encoded(document.id, document.time, content)
+                return Encoded(document.id, document.time, content, note)
             case refused:
                 return refused
 
@@ -174,17 +171,14 @@ class S3Copy:
             there = {} if isinstance(found, Fault) else found
             if there.get("ChecksumSHA256", checksum) != checksum:
                 return aws.same(Refused(reason=f"{key} is there already, and something else"), lines)
-            return self._accepted(lines, _receipt(there))
+            return aws.same(Accepted(receipt=_receipt(there)), lines)
         if isinstance(answer, Fault):
             return aws.same(answer.answer, lines)
         receipt = _receipt(answer)
         if receipt is None:
             # Whatever answered, S3 always names what it made: an empty answer must not pass for a success.
             return aws.same(Later(reason=f"{_TITLE} gave no usable answer"), lines)
-        return self._accepted(lines, receipt)
-
-    def _accepted(self, lines: Sequence[Encoded], receipt: str | None) -> list[Answer]:
-        return [Accepted(receipt=receipt, note=self._notes.pop(each.id, None)) for each in lines]
+        return aws.same(Accepted(receipt=receipt), lines)
 
     def _key(self, lines: Sequence[Encoded], digest: str) -> str:
         day = _EPOCH + timedelta(milliseconds=lines[0].time)

@@ -64,15 +64,12 @@ class Sns:
         self._schema = settings.schema or "native"
         self._service = service
         self._topic = topic
-        self._notes: dict[str, str] = {}
 
     def encode(self, document: Document) -> Encoded | Refused:
         """Return the message: the document's JSON; see :class:`tfaudit.sinks.model.Sink`."""
         match fitted(document.body, self._schema, MOST_BYTES):
             case Fitted(content, note):
-                if note is not None:
-                    self._notes[document.id] = note
-                return Encoded(document.id, document.time, content)
+                return Encoded(document.id, document.time, content, note)
             case refused:
                 return refused
 
@@ -106,7 +103,7 @@ class Sns:
             return _explained(answer)
         sent = {one.get("Id"): one for one in answer.get("Successful", ())}
         failed = {one.get("Id"): one for one in answer.get("Failed", ())}
-        return [self._answer(each, sent.get(str(at)), failed.get(str(at))) for at, each in enumerate(batch)]
+        return [self._answer(sent.get(str(at)), failed.get(str(at))) for at in range(len(batch))]
 
     def _entry(self, at: int, encoded: Encoded) -> dict[str, str]:
         entry = {"Id": str(at), "Message": encoded.content.decode()}
@@ -114,9 +111,9 @@ class Sns:
             entry |= {"MessageGroupId": GROUP, "MessageDeduplicationId": encoded.id}
         return entry
 
-    def _answer(self, encoded: Encoded, sent: Mapping[str, Any] | None, failed: Mapping[str, Any] | None) -> Answer:
+    def _answer(self, sent: Mapping[str, Any] | None, failed: Mapping[str, Any] | None) -> Answer:
         if sent is not None:
-            return Accepted(receipt=sent.get("MessageId"), note=self._notes.pop(encoded.id, None))
+            return Accepted(receipt=sent.get("MessageId"))
         if failed is None:
             return Later(reason=f"{_TITLE} didn't say what became of it")
         code = aws.plain(str(failed.get("Code", "")))

@@ -11,7 +11,6 @@ import json
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tfaudit import secret
@@ -82,7 +81,6 @@ class SplunkSink:
             self._headers["X-Splunk-Request-Channel"] = channel
         self.acknowledged_within = ACKNOWLEDGED_WITHIN
         """Seconds."""
-        self._notes: dict[str, str] = {}
         self._sent: dict[str, tuple[int, float]] = {}
         """By document: the acknowledgement that is waited for, and since when."""
 
@@ -91,8 +89,6 @@ class SplunkSink:
         shaped = fitted(document.body, self._shape, SIZE - ENVELOPE)
         if isinstance(shaped, Refused):
             return shaped
-        if shaped.note is not None:
-            self._notes[document.id] = shaped.note
         stack = document.body.get("stack")
         marks = {
             # The stack is where the change was made; which machine ran the engine says nothing.
@@ -103,12 +99,12 @@ class SplunkSink:
         moment = f"{document.time // 1000}.{document.time % 1000:03d}"
         around = json.dumps(marks, ensure_ascii=False, separators=(",", ":")).encode()
         content = b'{"time":%b,%b,"event":%b}\n' % (moment.encode(), around[1:-1], shaped.content)
-        return Encoded(document.id, document.time, content)
+        return Encoded(document.id, document.time, content, shaped.note)
 
     def send(self, batch: Sequence[Encoded]) -> Sequence[Answer]:
         """Send the batch, and wait for its acknowledgements where the sink has them."""
         if not self._acknowledge:
-            return self._noted(batch, narrowed(batch, self._post))
+            return narrowed(batch, self._post)
         since = time.monotonic()
         self._sent = {name: sent for name, sent in self._sent.items() if sent[1] > since - LOST_AFTER}
         new = [one for one in batch if one.id not in self._sent]
@@ -117,9 +113,7 @@ class SplunkSink:
         answers = [posted.get(one.id) or Accepted(receipt=str(self._sent[one.id][0])) for one in batch]
         acks = {int(answer.receipt) for answer in answers if isinstance(answer, Accepted) and answer.receipt}
         confirmed = self._confirmed(acks, since + self.acknowledged_within)
-        return self._noted(
-            batch, [self._settled(one, answer, confirmed) for one, answer in zip(batch, answers, strict=True)]
-        )
+        return [self._settled(one, answer, confirmed) for one, answer in zip(batch, answers, strict=True)]
 
     def check(self) -> Misconfigured | Later | None:
         """Ask whether the collector is well, and by a request without data whether the token is good."""
@@ -211,14 +205,6 @@ class SplunkSink:
             self._sent.pop(one.id, None)
             return Accepted(receipt=f"{self._channel}/{answer.receipt}")
         return Later(reason=f"{self._server.at.where} has not acknowledged it yet", after=1.0)
-
-    def _noted(self, batch: Sequence[Encoded], answers: Sequence[Answer]) -> Sequence[Answer]:
-        return [
-            replace(answer, note=self._notes[one.id])
-            if isinstance(answer, Accepted) and one.id in self._notes
-            else answer
-            for one, answer in zip(batch, answers, strict=True)
-        ]
 
 
 def _code(reply: Reply) -> int | None:

@@ -41,7 +41,6 @@ class SyslogSink:
         self._host = host
         self._schema: Final = schema
         self._size = size
-        self._notes: dict[str, str] = {}
 
     def encode(self, document: Document) -> Encoded | Refused:
         """Return the framed message; one that would be too long tells what it lacks, and the receipt does."""
@@ -66,9 +65,7 @@ class SyslogSink:
                 break
             # In ASCII it is longer: the next shorter one.
             most = len(fit.content) - 1
-        if fit.note is not None:
-            self._notes[document.id] = fit.note
-        return Encoded(document.id, document.time, syslog_message.frame(head + text))
+        return Encoded(document.id, document.time, syslog_message.frame(head + text), fit.note)
 
     def send(self, batch: Sequence[Encoded]) -> Sequence[Answer]:
         """Send the messages; they are accepted together once the receiver has read the last."""
@@ -78,7 +75,7 @@ class SyslogSink:
             return [Later(reason=str(error))] * len(batch)
         except Wrong as error:
             return [Misconfigured(reason=str(error), hint=error.hint)] * len(batch)
-        return [Accepted(receipt=end, note=self._notes.pop(each.id, None)) for each in batch]
+        return [Accepted(receipt=end)] * len(batch)
 
     def check(self) -> Misconfigured | Later | None:
         """Connect and end the connection, as after a batch."""

@@ -12,7 +12,6 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -58,7 +57,6 @@ class WebhookSink:
         self._batch = settings.options.get("batch") is True
         self._keys = tuple(keys)
         self._clock = clock
-        self._notes: dict[str, str] = {}
         self.limits = Limits(documents=BATCH if self._batch else ONE_BY_ONE, size=SIZE, overhead=1)
 
     def encode(self, document: Document) -> Encoded | Refused:
@@ -66,18 +64,12 @@ class WebhookSink:
         shaped = fitted(document.body, self._shape, SIZE - _ENVELOPE)
         if isinstance(shaped, Refused):
             return shaped
-        if shaped.note is not None:
-            self._notes[document.id] = shaped.note
         event = cloudevents.envelope(document.body, self._shape) | {"data": msgspec.Raw(shaped.content)}
-        return Encoded(document.id, document.time, shapes.encode(event))
+        return Encoded(document.id, document.time, shapes.encode(event), shaped.note)
 
     def send(self, batch: Sequence[Encoded]) -> Sequence[Answer]:
         """Send the batch in one request, or each document in one of its own."""
-        answers = narrowed(batch, self._post) if self._batch else self._one_by_one(batch)
-        return [
-            replace(answer, note=self._notes.get(one.id)) if isinstance(answer, Accepted) else answer
-            for one, answer in zip(batch, answers, strict=True)
-        ]
+        return narrowed(batch, self._post) if self._batch else self._one_by_one(batch)
 
     def check(self) -> Misconfigured | Later | None:
         """Ask for the receiver's options: it is there, whatever it says to that, unless it says that nothing is."""

@@ -49,6 +49,8 @@ class Scripted:
     limits: Limits = field(default_factory=lambda: Limits(documents=3, size=10_000))
     unfit: frozenset = frozenset()
     """Ids that can never be encoded."""
+    note: str | None = None
+    """What every document lacks."""
     asked: list = field(default_factory=list)
     has: list = field(default_factory=list)
 
@@ -56,7 +58,7 @@ class Scripted:
         """Encode a document as its own id."""
         if document.id in self.unfit:
             return Refused(reason="too long")
-        return Encoded(document.id, document.time, document.id.encode())
+        return Encoded(document.id, document.time, document.id.encode(), self.note)
 
     def send(self, batch):
         """Answer by the script."""

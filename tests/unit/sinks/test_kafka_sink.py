@@ -125,9 +125,9 @@ def test_a_large_document_is_shortened(broker: kafkakit.Broker) -> None:
     broker.make("large")
     attribute = {"path": "/user_data", "before": None, "after": "x" * 2_000_000, "withheld": False}
     with _open(f"kafka:plaintext://{broker.server}", topic="large") as sink:
-        (answer,) = sink.send(_batch(sink, _document(attributes=[attribute])))
-    assert isinstance(answer, Accepted)
-    assert answer.note
+        (encoded,) = _batch(sink, _document(attributes=[attribute]))
+        assert isinstance(sink.send([encoded])[0], Accepted)
+    assert encoded.note
     assert json.loads(broker.read("large", 1)[0].value())["attributes"][0]["after"] is None
 
 

@@ -43,7 +43,7 @@ def test_delivery_goes_on_where_it_stopped(bench):
 
 def test_a_receipt_says_what_the_sink_calls_it(bench):
     """Receipt and note stand beside the document's id."""
-    bench.deliver(Scripted(script=lambda names: [Accepted(receipt="v7", note="cut") for _ in names]), 0)
+    bench.deliver(Scripted(script=lambda names: [Accepted(receipt="v7") for _ in names], note="cut"), 0)
     assert bench.receipts() == [{"id": ids(0)[0], "receipt": "v7", "note": "cut"}]
 
 

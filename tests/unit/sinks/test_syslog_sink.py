@@ -114,7 +114,7 @@ def test_a_long_document_is_shortened(authority: Authority) -> None:
         (answer,) = sink.send([encoded])
     assert len(frames(encoded.content)[0][0]) <= 8_000
     assert isinstance(answer, Accepted)
-    assert answer.note
+    assert encoded.note
     said = state.messages[0].document
     assert [(each["path"], each["after"], each["withheld"]) for each in said["attributes"]] == [
         ("/user_data", None, True),
