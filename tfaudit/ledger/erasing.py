@@ -45,7 +45,7 @@ class Erasure:
         If we crash before, the value is still there and the file still the one that was signed; it is never half a
         file. Raises :class:`LedgerError` when the store failed.
         """
-        working.replace(ids.disclosure_key(self.record_id), self.content, durable=True)
+        working.replace(ids.disclosure_key(self.record_id), self.content, forget=True)
 
 
 def prepare(working: Working, record_id: str, pointer: str) -> Erasure | None:

@@ -101,9 +101,10 @@ class FolderStore:
         with _translated("list", folder):
             yield from _walk(folder, prefix, _sortable(after), shallow)
 
-    def replace(self, key: str, content: bytes, *, durable: bool = False) -> None:
+    def replace(self, key: str, content: bytes, *, durable: bool = False, forget: bool = False) -> None:
         """Put an object; see :meth:`tfaudit.ledger.store.Working.replace`."""
         path = self._path(key)
+        durable = durable or forget
         with _translated("write", path):
             temporary = self._write_temporary(content, None, durable=durable)
             try:

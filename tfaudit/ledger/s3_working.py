@@ -114,20 +114,19 @@ class WorkingBucket:
             self._settle(key)
         return list_current(Pages(self.bucket), prefix, after=after, shallow=shallow)
 
-    def replace(self, key: str, content: bytes, *, durable: bool = False) -> None:
+    def replace(self, key: str, content: bytes, *, durable: bool = False, forget: bool = False) -> None:
         """Put an object; see :meth:`tfaudit.ledger.store.Working.replace`.
 
-        Where it is to be ``durable`` the old content is gone for good, also from a bucket that keeps versions; else
-        nobody waits for it but who asks for the object, and the process when it ends.
+        Where it is not to be durable, nobody waits for it but who asks for the object, and the process when it ends.
         """
         self._settle(key)
         self._fetched.pop(key, None)
         put = partial(self._put, key, Body(content, None))
-        if not durable:
+        if not (durable or forget):
             self._replacing[key] = os.getpid(), self.bucket.submit(put)
             return
         version = put().body.get("VersionId")
-        if version not in (None, "null"):
+        if forget and version not in (None, "null"):
             self._remove_versions(key, but=version)
 
     def remove(self, key: str) -> None:
@@ -158,7 +157,7 @@ class WorkingBucket:
             parameters["ServerSideEncryption"] = "aws:kms"
             parameters["SSEKMSKeyId"] = self.bucket.settings.kms_key_id
             parameters["BucketKeyEnabled"] = True
-        return self.bucket.call("put_object", expected=(TAKEN, BUSY), **parameters)
+        return self.bucket.call("put_object", expected=(TAKEN, BUSY) if conditions else (), **parameters)
 
     def _is_mine(self, key: str, body: Body) -> bool:
         found = self.open(key)

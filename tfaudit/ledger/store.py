@@ -86,12 +86,13 @@ class Store(Protocol):
 class Working(Store, Protocol):
     """A store whose objects may also change: disclosures that are erased, derived pointers, cursors."""
 
-    def replace(self, key: str, content: bytes, *, durable: bool = False) -> None:
+    def replace(self, key: str, content: bytes, *, durable: bool = False, forget: bool = False) -> None:
         """Put ``content`` at ``key``, whatever was there.
 
         With ``durable`` it is durable on return, and the old or the new content is there whatever happens. Without, for
         what can be derived again, a crash or :class:`LedgerError` may also leave nothing, and a store that is far away
-        may do it while the caller goes on: then nobody is told of a failure.
+        may do it while the caller goes on: then nobody is told of a failure. With ``forget``, which is durable as well,
+        the old content is gone for good on return, also from a store that keeps versions.
         """
 
     def remove(self, key: str) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tfaudit import canonical
 from tfaudit.errors import InputError, LedgerError
-from tfaudit.ledger.folder import FolderStore
 from tfaudit.ledger.store import read
 
 if TYPE_CHECKING:
@@ -46,10 +45,7 @@ class Shelf:
 
     def put(self, name: str, document: Mapping[str, object]) -> None:
         """Put a document at ``name``, whatever was there; on return it is durable."""
-        # A bucket's put is durable by itself; asked for it, it would also remove the versions before, which are no
-        # secret and which not every job may remove.
-        durable = isinstance(self._working, FolderStore)
-        self._working.replace(self._prefix + name, canonical.encode(document), durable=durable)
+        self._working.replace(self._prefix + name, canonical.encode(document), durable=True)
 
     def create(self, name: str, document: Mapping[str, object]) -> bool:
         """Put a document at ``name`` unless there is one; False where there is."""

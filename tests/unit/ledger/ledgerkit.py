@@ -209,11 +209,11 @@ class FailingStore:
             raise Failure(f"can't list {prefix}")
         return self.real.list(prefix, after=after, shallow=shallow)
 
-    def replace(self, key: str, content: bytes, *, durable: bool = False) -> None:
+    def replace(self, key: str, content: bytes, *, durable: bool = False, forget: bool = False) -> None:
         """Replace, or fail."""
         if self._plan(f"replace {key}") is not None:
             raise Failure(f"can't replace {key}")
-        self.real.replace(key, content, durable=durable)
+        self.real.replace(key, content, durable=durable, forget=forget)
 
     def remove(self, key: str) -> None:
         """Remove."""

@@ -322,7 +322,7 @@ def test_what_is_erased_is_gone_in_all_versions(world: World) -> None:
     """Removing, and replacing for good, leave no earlier version in a bucket that keeps them."""
     store = working(world)
     store.create("disclosures/x", b"secret")
-    store.replace("disclosures/x", b"less", durable=True)
+    store.replace("disclosures/x", b"less", forget=True)
     store.create("disclosures/xy", b"another")
     assert [one.content for one in world.objects["working/a/b/disclosures/x"]] == [b"less"]
     store.remove("disclosures/x")
@@ -614,6 +614,17 @@ def test_a_derived_object_is_read_as_it_was_put_last(world: World, monkeypatch: 
     store.replace("head", b"2")
     store.replace("head", b"3", durable=True)
     assert read(store, "head", limit=10) == b"3"
+
+
+def test_what_is_to_be_durable_is_there_on_return(world: World) -> None:
+    """It is put at once, a failure is told, and the version before stays: not everybody may remove it."""
+    store = WorkingBucket(Slow("s3://working/a/b", world))
+    store.replace("cursor", b"1", durable=True)
+    store.replace("cursor", b"2", durable=True)
+    assert [one.content for one in world.objects["working/a/b/cursor"]] == [b"1", b"2"]
+    faulty = working(world, Faults(throttled=1.0))
+    with pytest.raises(LedgerError):
+        faulty.replace("cursor", b"3", durable=True)
 
 
 def test_who_reads_and_then_appends_looks_once(world: World, tmp_path: Path) -> None:

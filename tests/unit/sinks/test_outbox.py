@@ -159,16 +159,44 @@ def test_a_full_store_sends_nothing_twice_than_needed(tmp_path):
     assert again.has == ids(1)
 
 
+def test_what_is_kept_is_kept_on_return_in_any_store(tmp_path):
+    """Cursor, dead letters and receipts are there at once, also where a store is far away and could take its time."""
+    far = Bench(tmp_path / "working", store=_Far)
+    sink = Scripted(script=lambda names: [Refused(reason="no"), *[Accepted()] * (len(names) - 1)])
+    assert far.deliver(sink, 1).state == "done"
+    assert far.place == Place(1, 0)
+    assert far.dead == ids(1)[:1]
+    assert [line["id"] for line in far.receipts()] == ids(1)[1:]
+
+
+class _Far:
+    """A store that is no folder, and never gets to what nobody wants to be durable."""
+
+    def __init__(self, folder, *, mode):
+        self._real = FolderStore(folder, mode=mode)
+        self.create, self.open, self.list, self.remove = (
+            self._real.create,
+            self._real.open,
+            self._real.list,
+            self._real.remove,
+        )
+
+    def replace(self, key, content, *, durable=False, forget=False):
+        """Replace what is to be durable."""
+        if durable or forget:
+            self._real.replace(key, content, durable=durable, forget=forget)
+
+
 class _Full(FolderStore):
     """A folder in which nothing can be replaced, for a while: leases can."""
 
     is_full = True
 
-    def replace(self, key, content, *, durable=False):
+    def replace(self, key, content, *, durable=False, forget=False):
         """Fail as a full disk does."""
         if self.is_full and "/lease/" not in key:
             raise LedgerError("no space left on device")
-        super().replace(key, content, durable=durable)
+        super().replace(key, content, durable=durable, forget=forget)
 
 
 class _Flaky(FolderStore):
@@ -176,12 +204,12 @@ class _Flaky(FolderStore):
 
     fate = staticmethod(lambda: "well")
 
-    def replace(self, key, content, *, durable=False):
+    def replace(self, key, content, *, durable=False, forget=False):
         """Replace, or fail on either side of it."""
         fate = self.fate()
         if fate == "lost":
             raise LedgerError("lost")
-        super().replace(key, content, durable=durable)
+        super().replace(key, content, durable=durable, forget=forget)
         if fate == "late":
             raise LedgerError("late")
 
