@@ -100,6 +100,29 @@ def test_nor_for_a_state_in_a_file(project: support.Project, alice: gatekit.Pers
     assert gatekit.findings(elsewhere) == []
 
 
+def test_nor_by_a_repository_of_its_own_within_the_commit(project: support.Project, alice: gatekit.Person) -> None:
+    """HEAD, refs and a config with another remote, committed beside the configuration, are not what git is asked of."""
+    above = project.folder.parent
+    for command in (("init", "-q"), ("remote", "add", "origin", "https://example.test/team/project.git")):
+        subprocess.run(["git", *command], cwd=above, env=project.environment, check=True)
+    gated = gatekit.set_up(project, alice, gate=STACKS)
+    named = renamed(gated, "example.test/team/project")
+    gatekit.write_gate(named, alice, gate=STACKS)
+    push(named)
+    named.tfaudit("plan", "-out=change.plan")
+    gatekit.approve(named, alice, "change.plan")
+    named.tfaudit("apply", "change.plan")
+    elsewhere = renamed(named, "sandbox/mine")
+    for folder in ("objects", "refs"):
+        (elsewhere.folder / folder).mkdir()
+    (elsewhere.folder / "HEAD").write_text("ref: refs/heads/main\n")
+    remote = '[remote "origin"]\n\turl = https://example.test/sandbox/mine.git\n'
+    (elsewhere.folder / "config").write_text(f'[core]\n\tbare = false\n\tworktree = "{elsewhere.folder}"\n{remote}')
+    done = elsewhere.tfaudit("apply", "-auto-approve", "-var=size=large", code=77)
+    assert gatekit.codes(done) == {"no-approval"}
+    assert gatekit.deployed(elsewhere) == "small"
+
+
 def test_a_bundle_that_is_pinned_meanwhile_decides(project: support.Project, alice: gatekit.Person) -> None:
     """What was planned and approved under one bundle is applied under the one that is in force by then."""
     gated = gatekit.set_up(project, alice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from tfaudit.identity import names
 from tfaudit.identity.actor import Evidence
 
 TIMEOUT_SECONDS: Final = 5
+COMMAND: Final = ("git", "-c", "core.fsmonitor=false", "-c", "safe.bareRepository=explicit")
+"""How git is asked: what lies in a commit starts no program, and is no repository (git 2.38)."""
 _SCP_FORM: Final = re.compile(r"(?:[^@/]+@)?([^:/]+):(?!//)(.+)")
 _URL_FORM: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*)://(?:[^@/]*@)?([^/:]+)(?::\d+)?/(.+)", re.IGNORECASE)
 
@@ -56,18 +59,21 @@ class Repository:
 
 def read(folder: Path, environ: Mapping[str, str]) -> Repository | None:
     """Return the repository that ``folder`` lies in, or None when there is none or no git."""
-    where = _git(folder, environ, "rev-parse", "--show-toplevel", "--show-prefix")
+    real = folder.resolve()
+    at = place(real, environ)
+    where = _git(at, environ, "rev-parse", "--show-toplevel", "--show-prefix")
     if where is None:
         return None
-    lines = where.split("\n")
+    top, _, prefix = where.partition("\n")
+    below = os.fsencode(real.relative_to(at).as_posix()).decode(errors="replace")
     # The names as they stand in the commit: a .mailmap is part of the change that is being judged.
-    author = _git(folder, environ, "log", "-1", "--no-show-signature", "--format=%H%n%an%n%ae%n%ce")
+    author = _git(at, environ, "log", "-1", "--no-show-signature", "--format=%H%n%an%n%ae%n%ce")
     commit, name, email, committer = [*author.split("\n"), "", "", "", ""][:4] if author else ("", "", "", "")
-    remote = _git(folder, environ, "remote", "get-url", "origin")
-    changed = _git(folder, environ, "status", "--porcelain", "--untracked-files=no") if author else None
+    remote = _git(at, environ, "remote", "get-url", "origin")
+    changed = _git(at, environ, "status", "--porcelain", "--untracked-files=no") if author else None
     return Repository(
-        root=Path(lines[0]),
-        path=lines[1].rstrip("/") if len(lines) > 1 else "",
+        root=Path(top),
+        path="/".join(part for part in (prefix.rstrip("/"), below) if part not in ("", ".")),
         remote=normalise_remote(remote.strip()) if remote else None,
         commit=commit or None,
         author_name=name or None,
@@ -75,6 +81,21 @@ def read(folder: Path, environ: Mapping[str, str]) -> Repository | None:
         committer_email=committer or None,
         dirty=None if changed is None else bool(changed.strip()),
     )
+
+
+def place(folder: Path, environ: Mapping[str, str]) -> Path:
+    """Return where git has to be asked of ``folder``, which no link leads to: the nearest above it with a ``.git``.
+
+    Asked in the folder itself, git would also take HEAD, objects, refs and config for a repository: files that a commit
+    can bring along, with whatever remote and commit they name. No commit can hold a ``.git``.
+    """
+    ceilings = environ.get("GIT_CEILING_DIRECTORIES", "").split(os.pathsep)
+    for each in (folder, *folder.parents) if not environ.get("GIT_DIR") else ():
+        if each != folder and str(each) in ceilings:
+            break
+        if os.path.lexists(each / ".git"):
+            return each
+    return folder
 
 
 def normalise_remote(url: str) -> str | None:
@@ -93,7 +114,7 @@ def normalise_remote(url: str) -> str | None:
 def _git(folder: Path, environ: Mapping[str, str], *arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", *arguments],
+            [*COMMAND, *arguments],
             cwd=folder,
             env={**environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,

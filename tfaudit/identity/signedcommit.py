@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tfaudit.canonical import readable
-from tfaudit.identity import names
+from tfaudit.identity import git, names
 from tfaudit.identity.actor import Evidence
 
 SECONDS: Final = 10
@@ -54,8 +54,8 @@ def read(folder: Path, environ: Mapping[str, str]) -> tuple[Evidence | None, str
 def _git(folder: Path, environ: Mapping[str, str], *arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", *arguments],
-            cwd=folder,
+            [*git.COMMAND, *arguments],
+            cwd=git.place(folder.resolve(), environ),
             env={**environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,

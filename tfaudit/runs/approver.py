@@ -45,7 +45,7 @@ def default_key(environ: Mapping[str, str], cwd: Path) -> str:
 def _git_config(environ: Mapping[str, str], cwd: Path, name: str) -> str:
     try:
         found = subprocess.run(
-            ["git", "config", "--get", name],
+            ["git", "-c", "safe.bareRepository=explicit", "config", "--get", name],
             cwd=cwd,
             env=dict(environ),
             stdin=subprocess.DEVNULL,

@@ -101,3 +101,38 @@ def test_a_repository_is_read(tmp_path: Path) -> None:
 def test_outside_a_repository_there_is_none(tmp_path: Path) -> None:
     """No repository is no error."""
     assert git.read(tmp_path, {"PATH": "/usr/bin:/bin", "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}) is None
+
+
+def _disguised(folder: Path, remote: str) -> None:
+    """Put what git takes for a repository of its own into a folder, as a commit can bring it along."""
+    for name in ("objects", "refs"):
+        (folder / name).mkdir(parents=True)
+    (folder / "HEAD").write_text("ref: refs/heads/main\n")
+    core = f'[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tworktree = "{folder}"\n'
+    (folder / "config").write_text(f'{core}[remote "origin"]\n\turl = {remote}\n')
+
+
+def test_a_repository_within_a_commit_is_not_the_one_it_lies_in(tmp_path: Path) -> None:
+    """Whoever commits HEAD, objects, refs and config to a folder chooses neither its remote nor its commit."""
+    environ = {"PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+    folder = tmp_path / "envs" / "prod"
+    folder.mkdir(parents=True)
+    _disguised(folder, "https://example.com/acme/sandbox.git")
+    person = ("-c", "user.name=Mallory", "-c", "user.email=mallory@example.com")
+    for command in (
+        ["init", "-q"],
+        ["remote", "add", "origin", "https://example.com/acme/prod.git"],
+        [*person, "commit", "-q", "--allow-empty", "-m", "x"],
+    ):
+        subprocess.run(["git", *command], cwd=tmp_path, env=environ, check=True, capture_output=True)
+    found = git.read(folder, environ)
+    assert found is not None
+    assert (found.remote, found.root, found.path) == ("example.com/acme/prod", tmp_path, "envs/prod")
+    assert found.author_email == "mallory@example.com"
+
+
+def test_a_disguised_repository_alone_is_none(tmp_path: Path) -> None:
+    """Where there is no other repository, that one is none either."""
+    environ = {"PATH": "/usr/bin:/bin:/usr/local/bin", "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"}
+    _disguised(tmp_path / "prod", "https://example.com/acme/sandbox.git")
+    assert git.read(tmp_path / "prod", {**environ, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}) is None

@@ -116,6 +116,17 @@ def test_no_commit_and_no_repository(place):
     assert signedcommit.read(place.folder.parent, place.environ | {"GIT_CEILING_DIRECTORIES": "/"}) == (None, None)
 
 
+def test_a_repository_within_the_commit_signs_nothing(ssh):
+    """What lies in a folder beside the configuration, HEAD, refs and config, is not what git is asked of."""
+    place, public, _ = ssh
+    allow(place, f"{ALICE} {public}")
+    inner = place.folder / "prod"
+    place.run("git", "init", "-q", "--bare", str(inner))
+    found, problem = signedcommit.read(inner, place.environ)
+    assert problem is None
+    assert found.level == "signed-commit"
+
+
 @pytest.fixture
 def gpg(place):
     """The repository, its commit signed by an OpenPGP key in a keyring of its own."""

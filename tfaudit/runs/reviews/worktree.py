@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from tfaudit.identity import git
+
 if TYPE_CHECKING:
     from tfaudit.identity.git import Repository
 
@@ -24,7 +26,7 @@ def is_clean(repository: Repository | None, environ: Mapping[str, str]) -> bool:
         return False
     try:
         done = subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", "ls-files", "--others", "-z", "--full-name", "--", *_CONFIGURATION],
+            [*git.COMMAND, "ls-files", "--others", "-z", "--full-name", "--", *_CONFIGURATION],
             cwd=Path(repository.root),
             env={**environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
