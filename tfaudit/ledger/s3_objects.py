@@ -41,9 +41,13 @@ class Body(io.RawIOBase):
         return base64.b64encode(self.digest).decode()
 
     def whole(self) -> bytes:
-        """Return all of it."""
-        self.seek(0)
-        return self.read()
+        """Return all of it; the position stays, since whoever sends it later begins there."""
+        at = self._at
+        self._at = 0
+        try:
+            return self.read()
+        finally:
+            self._at = at
 
     def readable(self) -> bool:
         """Return True."""

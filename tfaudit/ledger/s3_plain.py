@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import sys
 import threading
 import time
 from collections import deque
@@ -45,13 +46,22 @@ _PUBLIC: Final = re.compile(r"(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-[1-9]")
 """Regions whose hosts are all named in the same way."""
 _HOST_BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]")
 """Buckets that can be part of a host's name: one with a dot has no certificate."""
+_SPECIAL_BUCKET: Final = re.compile(r".*--.*|.*-s3alias|sthree-.*|arn")
+"""Names of what is no general purpose bucket: directories, access points and others, which have hosts of their own."""
+_LABEL: Final = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_ENDPOINT: Final = re.compile(rf"https?://{_LABEL}(?:\.{_LABEL})*(?::[0-9]{{1,5}})?/?")
+_REGION: Final = re.compile(r"(?!.*fips)(?!.*-global)[a-z0-9-]{1,63}")
+"""Regions that the SDK takes for what they are called."""
+_WORD: Final = re.compile(r"[!-~]+")
 _KNOWN: Final = frozenset(
     {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"}
     | {"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_EC2_METADATA_DISABLED", "AWS_PAGER", "AWS_DEFAULT_OUTPUT"}
     # Keys in the environment come before a role that could be assumed.
     | {"AWS_CA_BUNDLE", "AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_EXECUTION_ENV"}
 )
-"""What is understood of the SDK's variables: where another one is set, the SDK is asked."""
+"""What is understood of the SDK's variables: where another one is set, be it to nothing, the SDK is asked."""
+_MUST_SAY: Final = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+"""Variables that the SDK refuses where they are empty."""
 _FILES: Final = (".aws/config", ".aws/credentials")
 _EVERYBODYS: Final = ("default", "plugins")
 """What their sections are called that hold where no profile is named."""
@@ -71,21 +81,20 @@ class Way:
     @classmethod
     def of(cls, settings: S3Settings, environ: Mapping[str, str], home: Path) -> Way | None:
         """Return the way that is plain from what is set, or None: ``home`` is where the SDK has its files."""
-        if settings.profile is not None or not _is_plain(environ, home):
+        if settings.profile is not None or settings.endpoint_url == "" or not _is_plain(environ, home):
             return None
         region = settings.region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
         access, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
         endpoint = settings.endpoint_url or environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
-        if not region or not access or not secret:
+        token = environ.get("AWS_SESSION_TOKEN")
+        if not region or not access or not secret or not all(map(_WORD.fullmatch, (access, secret, token or "-"))):
             return None
-        if endpoint is None and not _PUBLIC.fullmatch(region):
+        if not (_PUBLIC if endpoint is None else _REGION).fullmatch(region):
             return None
-        if endpoint is not None and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?/?", endpoint):
+        if endpoint is not None and not _ENDPOINT.fullmatch(endpoint):
             return None
         return cls(
-            credentials=Credentials(
-                access_key=access, secret_key=secret, token=environ.get("AWS_SESSION_TOKEN") or None, region=region
-            ),
+            credentials=Credentials(access_key=access, secret_key=secret, token=token or None, region=region),
             endpoint=endpoint.rstrip("/") if endpoint else None,
             authorities=environ.get("AWS_CA_BUNDLE") or environ.get("REQUESTS_CA_BUNDLE") or None,
         )
@@ -95,6 +104,8 @@ class Way:
 
         As the SDK does: the first region's host is the one without a region.
         """
+        if _SPECIAL_BUCKET.fullmatch(bucket):
+            return None
         if self.endpoint is not None:
             return self.endpoint
         if not _HOST_BUCKET.fullmatch(bucket):
@@ -105,7 +116,9 @@ class Way:
 
 def _is_plain(environ: Mapping[str, str], home: Path) -> bool:
     for name, value in environ.items():
-        if value and name.startswith("AWS_") and name not in _KNOWN and not _is_others(name):
+        if name.startswith(("AWS_", "BOTO")) and name not in _KNOWN and not _is_others(name):
+            return False
+        if not value and name in _MUST_SAY:
             return False
         if value and name.lower().endswith("_proxy") and name.lower() != "no_proxy":
             return False
@@ -114,7 +127,7 @@ def _is_plain(environ: Mapping[str, str], home: Path) -> bool:
 
 def _says_more(file: Path) -> bool:
     """Whether one of the SDK's files says something where no profile is named, or can't be read as the SDK reads it."""
-    if not file.exists():
+    if not os.path.isfile(file):  # noqa: PTH113 - as the SDK asks: False also where one may not look
         return False
     from configparser import Error, RawConfigParser
 
@@ -173,7 +186,7 @@ class Plain:
             method=sent.method,
             path=path,
             query=query,
-            headers={"Host": urlsplit(base).netloc, **sent.headers},
+            headers={"Host": host_of(base), **sent.headers},
             payload=sent.body.digest.hex() if sent.body is not None else _EMPTY,
             now=datetime.now(UTC),
         )
@@ -195,6 +208,10 @@ class Plain:
         connection: HTTPConnection,
         expected: Collection[str],
     ) -> tuple[str | None, Mapping[str, Any]] | None:
+        if not 200 <= response.status < 500:
+            # There may be more to come on this connection; or it is to be tried again, whatever the code.
+            connection.close()
+            return None
         headers = {name.lower(): value for name, value in response.getheaders()}
         known = {"ResponseMetadata": {"HTTPStatusCode": response.status, "HTTPHeaders": headers}}
         incoming = Incoming(response, connection, lambda: self._keep(base, connection))
@@ -204,6 +221,7 @@ class Plain:
             content = incoming.read()
             if operation.startswith("list_"):
                 return None, {**known, **s3_wire.listing(content)}
+            s3_wire.must_be_no_error(content)
             return None, {**known, **s3_wire.about(headers)}
         code = s3_wire.error_code(incoming.read(), response.status)
         return (code, {**known, "Error": {"Code": code}}) if code in expected else None
@@ -295,6 +313,13 @@ class Incoming:
                 self._keep()
 
 
+def host_of(base: str) -> str:
+    """Return the host as a request names it: in lower case, with its port where that is not the scheme's own."""
+    where = urlsplit(base)
+    port = "" if where.port in (None, 443 if where.scheme == "https" else 80) else f":{where.port}"
+    return f"{where.hostname}{port}"
+
+
 def _is_closed(connection: HTTPConnection) -> bool:
     """Whether the other side has hung up: nothing else can have come on a connection that waits."""
     poll = select.poll()
@@ -314,4 +339,11 @@ def _authorities() -> str:
 
 def way_now(settings: S3Settings) -> Way | None:
     """Return the plain way from this process's environment, None where there is none."""
-    return Way.of(settings, os.environ, Path("~").expanduser())
+    if sys.platform in ("darwin", "win32"):
+        from urllib.request import getproxies
+
+        if getproxies():
+            # The system has settings of its own.
+            return None
+    # Not Path.expanduser, which fails for a user without a home.
+    return Way.of(settings, os.environ, Path(os.path.expanduser("~")))  # noqa: PTH111

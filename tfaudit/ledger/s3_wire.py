@@ -145,6 +145,12 @@ def listing(content: bytes) -> dict[str, Any]:
     return found
 
 
+def must_be_no_error(content: bytes) -> None:
+    """Raise :class:`ValueError` for a success whose body is an error after all, or broke off."""
+    if content and parse(content).tag.rpartition("}")[2] == "Error":
+        raise ValueError("the store says both")
+
+
 def error_code(content: bytes, status: int) -> str:
     """Return the code of an error's body, without one the status as text; :class:`ValueError` for another body."""
     return _needed(parse(content), "Code") if content else str(status)

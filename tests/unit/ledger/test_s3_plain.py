@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -20,6 +23,11 @@ import botocore.config
 import botocore.credentials
 import botocore.session
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +36,7 @@ from tfaudit.errors import LedgerError
 from tfaudit.ledger import s3_plain, s3_wire
 from tfaudit.ledger.s3 import Bucket
 from tfaudit.ledger.s3_objects import Body, Remote, stream
-from tfaudit.ledger.s3_plain import Plain, Way
+from tfaudit.ledger.s3_plain import Plain, Way, way_now
 from tfaudit.ledger.s3_signing import Credentials, path_of, query_of, sign
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret/of+it", "AWS_REGION": "eu-west-1"}
@@ -143,6 +151,17 @@ def test_keys_in_the_environment_are_plain(settings: S3Settings, more: Mapping[s
     [
         (S3Settings(profile="audit"), {}),
         (S3Settings(), {"AWS_PROFILE": "audit"}),
+        (S3Settings(), {"AWS_PROFILE": ""}),
+        (S3Settings(endpoint_url=""), {}),
+        (S3Settings(), {"AWS_ENDPOINT_URL": ""}),
+        (S3Settings(), {"AWS_CA_BUNDLE": ""}),
+        (S3Settings(), {"AWS_ACCESS_KEY_ID": "AKID\n"}),
+        (S3Settings(), {"AWS_SESSION_TOKEN": " token"}),
+        (S3Settings(endpoint_url="https://s3.example.test"), {"AWS_REGION": "aws-global"}),
+        (S3Settings(endpoint_url="https://s3.example.test"), {"AWS_REGION": "us-west-2-fips"}),
+        (S3Settings(endpoint_url="https://s3.example.test"), {"AWS_REGION": "eu_west_1"}),
+        (S3Settings(endpoint_url="https://s3..example.test"), {}),
+        (S3Settings(), {"BOTOCORE_EXPERIMENTAL__PLUGINS": "a=b"}),
         (S3Settings(), {"AWS_ACCESS_KEY_ID": ""}),
         (S3Settings(), {"AWS_REGION": ""}),
         (S3Settings(), {"AWS_REGION": "cn-north-1"}),
@@ -189,6 +208,42 @@ def test_a_bucket_with_a_dot_is_the_sdks() -> None:
     assert way.base("logs.example.test") is None
 
 
+@pytest.mark.parametrize("endpoint", [None, "https://s3.example.test"])
+@pytest.mark.parametrize("bucket", ["logs--euw1-az1--x-s3", "point--ol-s3", "point-abc-s3alias", "sthree-configurator"])
+def test_what_is_no_ordinary_bucket_is_the_sdks(endpoint: str | None, bucket: str) -> None:
+    """Directory buckets and access points have hosts, and ways to sign, of their own."""
+    way = Way.of(S3Settings(endpoint_url=endpoint), KEYS, NOBODY)
+    assert way is not None
+    assert way.base(bucket) is None
+
+
+def test_files_that_may_not_be_looked_for_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is there a file in somebody else's home, nor in that of a user who has none: the SDK sees it so too."""
+
+    def refuse(path: Any, *_: Any, **__: Any) -> Any:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", refuse)
+        assert Way.of(S3Settings(), KEYS, tmp_path) is not None
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert way_now(S3Settings()) is not None
+
+
+def test_proxies_of_the_system_are_the_sdks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where settings outside the environment may name some, it is asked."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr("urllib.request.getproxies", lambda: {"https": "http://proxy.example.test:3128"})
+    assert way_now(S3Settings()) is None
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+    assert way_now(S3Settings()) is not None
+
+
 # --- on the wire ------------------------------------------------------------------------------------------------------
 
 
@@ -223,8 +278,8 @@ class Store:
 
 
 @contextmanager
-def running() -> Iterator[Store]:
-    """Give such a store."""
+def running(certificate: Path | None = None) -> Iterator[Store]:
+    """Give such a store, with ``certificate`` one that speaks TLS."""
     store = Store()
 
     class Handler(BaseHTTPRequestHandler):
@@ -239,7 +294,8 @@ def running() -> Iterator[Store]:
                 self.close_connection = True
                 return
             self.send_response_only(status)
-            for name, value in {"Content-Length": str(len(content)), **told}.items():
+            length = {} if "Transfer-Encoding" in told else {"Content-Length": str(len(content))}
+            for name, value in {**length, **told}.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
@@ -254,9 +310,14 @@ def running() -> Iterator[Store]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        # Each connection shakes hands when its own thread first reads.
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    store.address = f"http://127.0.0.1:{server.server_port}"
+    store.address = f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"
     try:
         yield store
     finally:
@@ -430,6 +491,20 @@ def test_an_expected_error_is_an_answer(store: Store, operation: str, status: in
     assert not sender.failed
 
 
+@pytest.mark.parametrize(
+    "address", ["https://S3.Example.test:443/", "http://s3.example.TEST:80", "https://s3.example.test:9000"]
+)
+def test_a_host_is_named_as_the_sdk_names_it(address: str) -> None:
+    """In lower case, and without the port that everybody knows."""
+    way = Way.of(S3Settings(endpoint_url=address), KEYS, NOBODY)
+    assert way is not None
+    base = way.base("bucket")
+    assert base is not None
+    request = botocore.awsrequest.AWSRequest(method="GET", url=address)
+    signer = botocore.auth.S3SigV4Auth(botocore.credentials.Credentials("AKID", "secret"), "s3", "eu-west-1")
+    assert s3_plain.host_of(base) == signer.headers_to_sign(request)["host"]
+
+
 # --- connections ------------------------------------------------------------------------------------------------------
 
 
@@ -475,6 +550,74 @@ def test_a_body_that_breaks_off_is_no_whole_one(store: Store, reading: Callable[
     assert not any(sender._idle.values())
 
 
+def test_an_answer_before_the_answer_leaves_no_connection(store: Store) -> None:
+    """What comes after an informational answer is not taken for the answer to another request."""
+    store.answers = [(103, {}, b"")]
+    sender = plain(store)
+    assert sender.send("delete_object", {"Bucket": "bucket", "Key": "a"}, ["103"]) is None
+    assert not any(sender._idle.values())
+
+
+def test_a_body_in_chunks_is_read(store: Store) -> None:
+    """It is as long as its chunks say, and breaks off where one is missing."""
+    chunks = b"4\r\n0123\r\n6\r\n456789\r\n"
+    store.answers = [(200, {"Transfer-Encoding": "chunked"}, chunks + b"0\r\n\r\n")] * 2
+    sender = plain(store)
+    for _ in range(2):
+        found = sender.send("get_object", {"Bucket": "bucket", "Key": "a"}, ())
+        assert found is not None
+        assert found[1]["Body"].read() == b"0123456789"
+    assert len({one.port for one in store.seen}) == 1
+    store.answers = [(200, {"Transfer-Encoding": "chunked", "Connection": "close"}, chunks[:12])]
+    found = sender.send("get_object", {"Bucket": "bucket", "Key": "a"}, ())
+    assert found is not None
+    with pytest.raises(OSError, match="breaks off"):
+        found[1]["Body"].read()
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a file with a certificate for 127.0.0.1, that nobody has signed, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2120, 1, 1, tzinfo=UTC))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path_factory.mktemp("tls") / "both.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(made.public_bytes(Encoding.PEM) + private)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("host", "bundle", "trusted"),
+    [("127.0.0.1", True, True), ("localhost", True, False), ("127.0.0.1", False, False)],
+)
+def test_only_a_store_with_a_trusted_certificate_is_talked_to(
+    certificate: Path, host: str, bundle: bool, trusted: bool
+) -> None:
+    """Whoever nobody vouches for, or for somebody else, gets no request at all."""
+    with running(certificate) as store:
+        store.answers = [(204, {}, b"")]
+        more = {"AWS_CA_BUNDLE": str(certificate)} if bundle else {}
+        address = store.address.replace("127.0.0.1", host)
+        way = Way.of(S3Settings(endpoint_url=address), {**KEYS, **more}, NOBODY)
+        assert way is not None
+        sender = Plain(way)
+        assert (sender.send("delete_object", {"Bucket": "bucket", "Key": "a"}, ()) is not None) is trusted
+        assert sender.failed is not trusted
+        assert len(store.seen) == trusted
+
+
 Trouble = tuple[int, Mapping[str, str], bytes]
 
 
@@ -493,6 +636,27 @@ def test_the_sdk_asks_again_where_the_answer_is_not_plain(store: Store, bucket: 
     assert not bucket.call("list_objects_v2", Prefix="a/").retried
     agents = [one.headers["user-agent"].partition("/")[0] for one in store.seen]
     assert agents == ["tfaudit", "Botocore", "Botocore"]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        SLOW,
+        (0, {}, b""),
+        (200, {}, b"<Error><Code>InternalError</Code><Message>again</Message></Error>"),
+        (200, {}, b"<Err"),
+        (500, {}, b"<Error><Code>PreconditionFailed</Code><Message>not this time</Message></Error>"),
+        (307, {}, b"<Error><Code>TemporaryRedirect</Code><Message>for now</Message></Error>"),
+        (400, {}, b"<Error><Code>RequestTimeout</Code><Message>too slow</Message></Error>"),
+    ],
+)
+def test_the_sdk_sends_a_whole_body_again(store: Store, bucket: Bucket, trouble: Trouble) -> None:
+    """With all its bytes and their digest, and at once; an error in the body of a success is none."""
+    store.answers = [trouble, (200, {"x-amz-version-id": "v1"}, b"")]
+    answer = bucket.call("put_object", expected=["PreconditionFailed"], Key="a", Body=body(b"bytes"), ContentLength=5)
+    assert (answer.code, answer.body["VersionId"], answer.retried) == (None, "v1", True)
+    assert [one.body for one in store.seen] == [b"bytes", b"bytes"]
+    assert len({one.headers["x-amz-content-sha256"] for one in store.seen}) == 1
 
 
 def test_an_error_is_told_in_the_sdks_words(store: Store, bucket: Bucket) -> None:
