@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -226,6 +227,27 @@ def test_a_run_that_the_ledger_stops_is_told(ready: support.Project, receiver: a
     shutil.rmtree(ready.folder / ".tfaudit" / "ledger")
     ready.tfaudit("apply", "-auto-approve", code=74)
     assert _titles(receiver) == ["logging-failure"]
+
+
+def test_a_failing_sink_is_told_by_the_stack_it_was_met_in(ready: support.Project, receiver: alertkit.Receiver) -> None:
+    """Under the name that the stack's records have, in the folder of -chdir too; not by the template of that name."""
+    settings = ready.folder / "tfaudit.toml"
+    assert "{path}:{workspace}" in settings.read_text()
+    del ready.environment["TFAUDIT_STACK"]
+    with settings.open("a") as file:
+        file.write('\n[[sink]]\nname = "hook"\nurl = "webhook:https://127.0.0.1:1/"\nsecret = "env:NOT_THERE"\n')
+    (ready.folder / "eu").mkdir()
+    shutil.move(ready.folder / "main.tf", ready.folder / "eu")
+    ready.run_engine("-chdir=eu", "init")
+    ready.tfaudit("-chdir=eu", "apply", "-auto-approve")
+    name = json.loads(ready.tfaudit("log", "--json").stdout.splitlines()[0])["stack"]
+    assert name.endswith("/eu:default")
+    [body] = receiver.bodies
+    assert body["about"]["stack"] == name
+    for known in (ready.folder / ".tfaudit" / "working" / "alerts" / "sent").iterdir():
+        known.unlink()
+    ready.tfaudit("deliver", code=78)
+    assert receiver.bodies[-1]["title"] == f"tfaudit: logging-failure on {name.replace('/eu:', ':')}"
 
 
 def test_a_change_past_tfaudit_is_told_by_whoever_meets_it(ready: support.Project, receiver: alertkit.Receiver) -> None:

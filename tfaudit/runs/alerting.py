@@ -158,7 +158,8 @@ class Alerts:
     def _with_notices(self, what: Callable[[Notices], None]) -> None:
         from tfaudit.runs.noticing import Notices
 
-        self._guarded(what, Notices(self._run.config, self._run.world, self._problems.append))
+        run = self._run
+        self._guarded(what, Notices(run.config, run.world, self._problems.append, workdir=run.workdir))
 
     def _guarded(self, what: Callable[[Notices], None], notices: Notices) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ from tfaudit import canonical
 from tfaudit.alerts import facts, limiting, rules
 from tfaudit.alerts.facts import Fact, Subject
 from tfaudit.alerts.telling import Teller
-from tfaudit.errors import TfauditError, VerificationError
+from tfaudit.errors import ConfigError, TfauditError, VerificationError
 from tfaudit.ledger import merkle, record
 from tfaudit.ledger.store import read
 from tfaudit.runs.ledgers import evidence_of, open_reader, working_of
@@ -22,6 +23,7 @@ from tfaudit.signing.envelope import MAX_ENVELOPE
 if TYPE_CHECKING:
     from tfaudit.config import Config
     from tfaudit.config.delivering import AlertSettings
+    from tfaudit.engine.workdir import Workdir
     from tfaudit.ledger.reader import Reader
     from tfaudit.ledger.receipt import Receipt
     from tfaudit.ledger.record import Record
@@ -58,10 +60,17 @@ def subject_of(seen: Seen) -> Subject:
 
 
 class Notices:
-    """Tells what is worth it; ``say`` is given one line for each thing that went wrong."""
+    """Tells what is worth it; ``say`` is given one line for each thing that went wrong.
 
-    def __init__(self, config: Config, world: World, say: Callable[[str], None]) -> None:
+    ``workdir`` is the run's; None outside of one.
+    """
+
+    def __init__(
+        self, config: Config, world: World, say: Callable[[str], None], *, workdir: Workdir | None = None
+    ) -> None:
         self._config = config
+        self._world = world
+        self._workdir = workdir
         self._has_looked = False
         self._teller = Teller(
             config.alerts,
@@ -101,7 +110,7 @@ class Notices:
 
     def logging_failure(self, what: str, *, key: str) -> None:
         """Tell that something is not recorded or not delivered."""
-        self._teller.tell(Subject(stack=self._config.stack), [facts.logging_failure(what, key=key)])
+        self._teller.tell(self._here(), [facts.logging_failure(what, key=key)])
 
     def met(self, subject: Subject, reader: Reader, key: str, version: tuple[str, int]) -> None:
         """Tell of a state that no record left behind, met by whoever looks at it now."""
@@ -129,7 +138,15 @@ class Notices:
     def undelivered(self, failures: Sequence[str]) -> None:
         """Tell of sinks that do not get their copies, a line each."""
         found = [facts.logging_failure(what, key=what) for what in failures]
-        self._teller.tell(Subject(stack=self._config.stack), [replace(one, more=_STATUS) for one in found])
+        self._teller.tell(self._here(), [replace(one, more=_STATUS) for one in found])
+
+    def _here(self) -> Subject:
+        """Return where this is, for what no record tells of; the stack's name is as in a record."""
+        from tfaudit.runs.stack import stack_here
+
+        with suppress(ConfigError):
+            return Subject(stack=stack_here(self._config, self._world, self._workdir))
+        return Subject()
 
     # --- facts -----------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from tfaudit.identity.git import Repository
 
 if TYPE_CHECKING:
     from tfaudit.config import Config
+    from tfaudit.engine.workdir import Workdir
     from tfaudit.runs.run import World
 
 _ALLOWED: Final = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
@@ -42,17 +43,22 @@ def stack_name(*, configured: str | None, repository: Repository | None, below_r
     return readable(f"{repository.remote}{path}:{workspace}")
 
 
-def stack_here(config: Config, world: World) -> str:
-    """Return the name of the stack that a plan in the working directory would be of; errors as :func:`stack_name`."""
+def stack_here(config: Config, world: World, workdir: Workdir | None = None) -> str:
+    """Return the name of the stack that a plan in ``workdir`` would be of; errors as :func:`stack_name`.
+
+    Without one it is the working directory.
+    """
     from tfaudit.engine import argv
     from tfaudit.engine.workdir import Workdir
     from tfaudit.identity import git
 
+    folder = world.cwd if workdir is None else workdir.root
+    at = workdir or Workdir.of(argv.parse(["plan"], world.environ), world.environ, world.cwd)
     return stack_name(
         configured=config.stack,
-        repository=git.read(world.cwd, world.environ),
-        below_root=_below(world.cwd, config.root),
-        workspace=Workdir.of(argv.parse(["plan"], world.environ), world.environ, world.cwd).workspace,
+        repository=git.read(folder, world.environ),
+        below_root=_below(folder, config.root),
+        workspace=at.workspace,
     )
 
 
