@@ -7,6 +7,7 @@ behind a lost lease is only that a document is sent twice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 
 FOLDER: Final = "lease/"
 LENGTH: Final = 40_000
-"""Milliseconds: longer than a sink takes to answer or to be given up."""
+"""Milliseconds."""
 _LEAST: Final = 25_000
-"""It is renewed where less of it is left."""
+"""It is renewed where less of it is left: longer than one answer is waited for."""
 _DIGITS: Final = 12
+_NAME: Final = re.compile(rf"{FOLDER}[0-9]{{{_DIGITS}}}\.json")
 
 
 class Lease:
@@ -42,7 +44,8 @@ class Lease:
         now = self._now()
         if now + _LEAST < self._until:
             return True
-        if self._shelf.read(_name(self._number + 1)) is not None:
+        # Not only the next number: whoever took it may be done, and those after them have removed what they left.
+        if any(_number(name) > self._number for name in _names(self._shelf)):
             return False
         self._shelf.put(_name(self._number), _until(now + LENGTH))
         self._until = now + LENGTH
@@ -78,7 +81,7 @@ def held(shelf: Shelf) -> int:
 
 
 def _last(shelf: Shelf) -> tuple[int, int, list[str]]:
-    names = [name for name in shelf.names(FOLDER) if name[len(FOLDER) : -len(".json")].isdigit()]
+    names = _names(shelf)
     if not names:
         return 0, 0, []
     document = shelf.read(names[-1]) or {}
@@ -86,7 +89,15 @@ def _last(shelf: Shelf) -> tuple[int, int, list[str]]:
         until = ids.parse_time(document.get("until"), what="lease")
     except InputError:
         until = 0
-    return int(names[-1][len(FOLDER) : -len(".json")]), until, names
+    return _number(names[-1]), until, names
+
+
+def _names(shelf: Shelf) -> list[str]:
+    return [name for name in shelf.names(FOLDER) if _NAME.fullmatch(name)]
+
+
+def _number(name: str) -> int:
+    return int(name[len(FOLDER) :].partition(".")[0])
 
 
 def _name(number: int) -> str:

@@ -60,6 +60,16 @@ def test_a_lease_that_was_taken_over_is_lost(shelf):
     assert other.keep()
 
 
+def test_a_lease_that_many_took_over_since_is_lost(shelf):
+    """However long it was stopped, and whatever the others removed behind them."""
+    now = [1_000]
+    mine = lease.take(shelf, lambda: now[0])
+    for _ in range(4):
+        now[0] += LENGTH
+        assert isinstance(lease.take(shelf, lambda: now[0]), Lease)
+    assert not mine.keep()
+
+
 def test_of_many_that_find_it_free_one_takes_it(shelf):
     """However many jobs come at once, exactly one gets the lease."""
     for round_ in range(5):
