@@ -165,7 +165,8 @@ class Outbox:
         size = sum(len(slot.encoded.content) + limits.overhead for slot in batch if slot.encoded)
         times = [slot.encoded.time for slot in batch if slot.encoded]
         while len(batch) < limits.documents and len(self._window) < limits.documents + _SETTLED:
-            if self._pace.over():
+            # Also where nothing is sent for long, since all that comes is refused before.
+            if self._pace.over() or not self._lease.keep():
                 break
             line = self._held or next(lines, None)
             self._held = None

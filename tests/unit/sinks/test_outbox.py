@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from outboxkit import Bench, Clock, Scripted, ids, lines
+from outboxkit import LEDGER, Bench, Clock, Scripted, ids, lines
 
 from tfaudit.errors import LedgerError
 from tfaudit.ledger.folder import FolderStore
-from tfaudit.sinks.cursor import Place
+from tfaudit.sinks.cursor import Cursor, Place
 from tfaudit.sinks.model import Accepted, Later, Limits, Misconfigured, Refused
-from tfaudit.sinks.outbox import TRIES
+from tfaudit.sinks.outbox import TRIES, Outbox
 
 
 @pytest.fixture
@@ -157,6 +157,28 @@ def test_a_full_store_sends_nothing_twice_than_needed(tmp_path):
     again = Scripted()
     assert full.deliver(again, 1).state == "done"
     assert again.has == ids(1)
+
+
+class _Lost:
+    """A lease that another job takes over after a while."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def keep(self):
+        """Look, so many times in vain."""
+        self.looks -= 1
+        return self.looks > 0
+
+
+def test_who_sends_nothing_keeps_the_lease_all_the_same(bench):
+    """A job that only refuses documents one after the other notices that another one has taken over."""
+    sink = Scripted(unfit=frozenset(ids(50)))
+    start = Cursor(ledger=LEDGER, url="", next=Place(0, 0), time=0)
+    outbox = Outbox(sink=sink, shelf=bench.shelf, cursor=start, lease=_Lost(10), pace=Clock().pace())
+    assert outbox.deliver(iter(lines(50))).state == "taken"
+    assert outbox.dead < 10
+    assert bench.place.line == outbox.dead
 
 
 def test_what_is_kept_is_kept_on_return_in_any_store(tmp_path):
