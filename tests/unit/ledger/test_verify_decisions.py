@@ -118,6 +118,15 @@ def test_the_loser_of_two_that_did_not_start_is_fine(election: Election) -> None
     assert codes(election) == []
 
 
+@pytest.mark.parametrize("closings", [("applied", "not-started"), ("not-started", "applied"), ("denied",)])
+def test_a_run_that_takes_back_what_it_did_is_seen(election: Election, closings: tuple[str, ...]) -> None:
+    """Only who never says anything else than to have changed nothing is believed to have done nothing."""
+    intent = election.intend(election.plan())
+    for status in closings:
+        election.close(intent, status)
+    assert codes(election) == ["unapproved-change"]
+
+
 def test_a_run_that_lost_a_moment_ago_is_given_time_to_say_so(election: Election) -> None:
     """For an hour it is a warning that nothing tells whether it went on; then it is an error."""
     subject = election.plan()

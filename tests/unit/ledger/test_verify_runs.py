@@ -201,6 +201,28 @@ def test_a_run_that_never_started_explains_nothing(place: Place, ledger: Ledger,
     assert codes(place) == ["unrecorded-change"]
 
 
+@pytest.mark.parametrize("status", ["not-started", "declined", "denied"])
+@pytest.mark.parametrize("of_intent", [True, False])
+def test_a_run_that_never_started_left_the_state_as_it_was(
+    place: Place, ledger: Ledger, status: str, *, of_intent: bool
+) -> None:
+    """Whoever says to have changed nothing can't have left another version behind."""
+    run(ledger, None, 3)
+    intent = {"intent": append(ledger, "intent", state=state(3), **ALLOWED).record_id} if of_intent else {}
+    append(ledger, "outcome", state=state(3, 4), result={"status": status}, **intent)
+    append(ledger, "plan", state=state(4))
+    assert codes(place) == ["unrecorded-change"]
+
+
+def test_a_run_that_says_it_was_denied_explains_nothing(place: Place, ledger: Ledger) -> None:
+    """Nor where it says nothing of the state."""
+    run(ledger, None, 3)
+    intent = append(ledger, "intent", state=state(3), **ALLOWED)
+    append(ledger, "outcome", intent=intent.record_id, state=state(3), result={"status": "denied"})
+    append(ledger, "plan", state=state(6))
+    assert codes(place) == ["unrecorded-change"]
+
+
 def test_an_intent_without_an_outcome_is_an_open_run(place: Place, ledger: Ledger) -> None:
     """It may still be running: a warning, and the state it leaves behind is not held against anybody."""
     run(ledger, None, 3)
@@ -245,6 +267,23 @@ def test_a_denied_run_that_did_not_start_is_fine(place: Place, ledger: Ledger) -
     """A gate that says no after the intent leaves an outcome that says so."""
     intent = append(ledger, "intent", decision={"decision": "deny", "reasons": []})
     append(ledger, "outcome", intent=intent.record_id, result={"status": "not-started"})
+    assert codes(place) == []
+
+
+@pytest.mark.parametrize("last", ["not-started", "applied"])
+def test_a_run_that_says_both_is_reported(place: Place, ledger: Ledger, last: str) -> None:
+    """A second outcome that takes the first one back takes nothing back, in either order."""
+    intent = append(ledger, "intent", decision={"decision": "deny", "reasons": []})
+    for status in ("applied", "not-started") if last == "not-started" else ("not-started", "applied"):
+        append(ledger, "outcome", intent=intent.record_id, result={"status": status})
+    assert codes(place) == ["unapproved-change"]
+
+
+def test_a_denied_run_that_recover_closed_too_is_fine(place: Place, ledger: Ledger) -> None:
+    """Its own outcome came late, from the spool of its machine."""
+    intent = append(ledger, "intent", decision={"decision": "deny", "reasons": []})
+    for status in ("unknown", "not-started"):
+        append(ledger, "outcome", intent=intent.record_id, result={"status": status})
     assert codes(place) == []
 
 

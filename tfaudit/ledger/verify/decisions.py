@@ -18,6 +18,7 @@ from tfaudit.ledger.commit import RecordLine
 from tfaudit.ledger.verify import claimed, sights
 from tfaudit.ledger.verify.electing import Votes
 from tfaudit.ledger.verify.findings import error, warning
+from tfaudit.ledger.verify.runs import IDLE
 from tfaudit.ledger.verify.staged import PENDING
 
 if TYPE_CHECKING:
@@ -37,17 +38,14 @@ GATED: Final = frozenset({"apply", "destroy", "refresh", "test"})
 """The commands that a gate is for."""
 BASIS: Final = "/decision/basis"
 
-_DECIDED: Final = """
+_DECIDED: Final = f"""
 SELECT decided.position, decided.record_id, leaf.writer, leaf.leaf, leaf.kind, leaf.refers, leaf.state, leaf.keys,
   decided.place, decided.who, decided.decision, decided.command, decided.stack,
   leaf.kind = 'intent' AND NOT EXISTS (SELECT 1 FROM closing WHERE closing.intent = decided.record_id)
 FROM decided JOIN leaf ON leaf.position = decided.position
-WHERE NOT EXISTS (
-  SELECT 1 FROM closing
-  WHERE closing.intent = decided.record_id AND closing.status IN ('declined', 'not-started', 'denied')
-)
+WHERE NOT {IDLE.format(intent="decided.record_id")}
 ORDER BY decided.position
-"""
+"""  # noqa: S608 - our own texts
 
 _LAST_NAME: Final = f"""
 SELECT decided.stack FROM leaf JOIN decided ON decided.position = leaf.position

@@ -19,21 +19,25 @@ if TYPE_CHECKING:
 CLOSING: Final = frozenset({"outcome", "operation"})
 UNCHANGED: Final = frozenset({"not-started", "declined"})
 """Results of a run that changed nothing."""
+IDLE: Final = """(
+  EXISTS (SELECT 1 FROM closing WHERE closing.intent = {intent} AND closing.status IN ('declined', 'not-started'))
+  AND NOT EXISTS (
+    SELECT 1 FROM closing
+    WHERE closing.intent = {intent} AND coalesce(closing.status, '') NOT IN ('declined', 'not-started', 'unknown')
+  )
+)"""
+"""Whether a run changed nothing: it said so and never otherwise; who else closed it (``recover``) knows nothing."""
 _ALLOWED: Final = frozenset({"allow", "not-gated"})
 
 _OPEN = """
 SELECT place, who FROM intent
 WHERE NOT EXISTS (SELECT 1 FROM closing WHERE closing.intent = intent.record_id) ORDER BY position
 """
-_UNAPPROVED = """
+_UNAPPROVED: Final = f"""
 SELECT place, who, decision FROM intent
-WHERE (decision IS NULL OR decision NOT IN ('allow', 'not-gated'))
-  AND NOT EXISTS (
-    SELECT 1 FROM closing
-    WHERE closing.intent = intent.record_id AND closing.status IN ('declined', 'not-started')
-  )
+WHERE (decision IS NULL OR decision NOT IN ('allow', 'not-gated')) AND NOT {IDLE.format(intent="intent.record_id")}
 ORDER BY position
-"""
+"""  # noqa: S608 - our own texts
 
 
 _UNSTATED = """

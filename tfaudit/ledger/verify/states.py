@@ -5,13 +5,13 @@ serial: this finds carelessness and lazy attackers. Order in the log does not ma
 may come in any order.
 
 A run explains no more than it can have done. An apply never changes the state's lineage, and one that reached none of
-its changes writes the state at most once, at its end: the engines save it after each change and then. What lies beyond
-is somebody else's.
+its changes writes the state at most once, at its end: the engines save it after each change and then. One that says
+to have changed nothing leaves nothing behind. What lies beyond is somebody else's.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tfaudit.ledger import ids
 from tfaudit.ledger.verify.findings import error
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tfaudit.ledger.verify.findings import Finding
     from tfaudit.ledger.verify.records import Claims
     from tfaudit.ledger.verify.scratch import Leaf, Scratch
+
+_NOTHING: Final = UNCHANGED | {"denied"}
+"""Results after which the state is what it was."""
 
 _UNEXPLAINED = """
 SELECT state, lineage, serial, min(position), place, who FROM sight
@@ -41,7 +44,7 @@ DELETE FROM unknown WHERE rowid = (
   SELECT rowid FROM unknown WHERE unknown.state = ? AND unknown.position < ?
   AND (unknown.intent IS NULL OR NOT EXISTS (
     SELECT 1 FROM closing WHERE closing.intent = unknown.intent
-    AND (closing.known OR closing.status IN ('declined', 'not-started'))
+    AND (closing.known OR closing.status IN ('declined', 'not-started', 'denied'))
   ))
   ORDER BY unknown.position DESC LIMIT 1
 )
@@ -72,7 +75,7 @@ def note(scratch: Scratch, leaf: Leaf, claims: Claims) -> None:
             database.execute("INSERT INTO sight VALUES (?,?,?,?,?,?)", row)
     elif claims.kind == "intent":
         _add_unknown(scratch, claims.state, leaf.position, claims.record_id)
-    elif claims.kind in CLOSING and claims.intent is None and claims.status not in UNCHANGED:
+    elif claims.kind in CLOSING and claims.intent is None and claims.status not in _NOTHING:
         _add_unknown(scratch, claims.state, leaf.position, None)
 
 
@@ -92,6 +95,8 @@ def findings(scratch: Scratch) -> Iterator[Finding]:
 
 def _own(claims: Claims, before: tuple[str, int] | None, after: tuple[str, int]) -> tuple[str, int] | None:
     """Return the last version up to ``after`` that the run can have written itself; None where it can't be any."""
+    if claims.status in _NOTHING:
+        return before
     if claims.intent is None or before is None:
         return after
     lineage, serial = after
