@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tfaudit import awsclient
 from tfaudit.errors import ConfigError, TfauditError, UnavailableError
 from tfaudit.regular import open_regular
 
@@ -24,7 +25,6 @@ _WHERE: Final = 'as in "env:NAME", "file:PATH", "secretsmanager:ID"'
 _CONNECT_SECONDS: Final = 5
 _READ_SECONDS: Final = 10
 _ATTEMPTS: Final = 2
-_LOGIN: Final = "give AWS credentials: AWS_PROFILE, a role, or aws sso login"
 _HINTS: Final = {
     "AccessDeniedException": "the role needs secretsmanager:GetSecretValue on it, and kms:Decrypt on its key",
     "ResourceNotFoundException": "is it this account's and this region's secret? an ARN names both",
@@ -32,10 +32,10 @@ _HINTS: Final = {
     "InvalidParameterException": "name a secret by its name or its ARN",
     "InvalidRequestException": "it is about to be deleted, or has no value yet",
     "ValidationException": "name a secret by its name or its ARN",
-    "ExpiredTokenException": _LOGIN,
-    "ExpiredToken": _LOGIN,
-    "UnrecognizedClientException": _LOGIN,
-    "InvalidClientTokenId": _LOGIN,
+    "ExpiredTokenException": awsclient.LOGIN,
+    "ExpiredToken": awsclient.LOGIN,
+    "UnrecognizedClientException": awsclient.LOGIN,
+    "InvalidClientTokenId": awsclient.LOGIN,
     "InvalidSignatureException": "are the credentials and this machine's clock right?",
 }
 """What Secrets Manager says where trying again can't help, and what does."""
@@ -135,6 +135,11 @@ def _ask(name: str, reference: str, environ: Mapping[str, str]) -> Any:  # noqa:
     )
     try:
         client = boto3.session.Session().client("secretsmanager", region_name=_region(name, environ), config=config)
+        if not awsclient.is_allowed(client.meta.endpoint_url):
+            raise ConfigError(
+                f"the endpoint of Secrets Manager is neither https nor on this machine: {reference} is not asked for",
+                hint="see AWS_ENDPOINT_URL and endpoint_url in the AWS configuration",
+            )
         return client.get_secret_value(SecretId=name)
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", "unknown"))
@@ -148,16 +153,8 @@ def _ask(name: str, reference: str, environ: Mapping[str, str]) -> Any:  # noqa:
 def _failed(error: Exception, reference: str) -> TfauditError:
     from botocore import exceptions
 
-    missing = (
-        exceptions.NoCredentialsError,
-        exceptions.PartialCredentialsError,
-        exceptions.CredentialRetrievalError,
-        exceptions.ProfileNotFound,
-        exceptions.TokenRetrievalError,
-        exceptions.SSOError,
-    )
-    if isinstance(error, missing):
-        return ConfigError(f"no AWS credentials for {reference} ({type(error).__name__})", hint=_LOGIN)
+    if isinstance(error, awsclient.no_credentials()):
+        return ConfigError(f"no AWS credentials for {reference} ({type(error).__name__})", hint=awsclient.LOGIN)
     if isinstance(error, exceptions.NoRegionError):
         return ConfigError(f"no AWS region for {reference}", hint="name the secret by its ARN, or set AWS_REGION")
     if isinstance(error, exceptions.ParamValidationError | exceptions.InvalidRegionError | ValueError):

@@ -196,6 +196,13 @@ def test_without_credentials_one_line_says_so(aws, server):
         secret.read("secretsmanager:any", {"AWS_REGION": "eu-central-1"})
 
 
+def test_a_secret_is_not_asked_for_in_clear(aws):
+    """An endpoint without TLS on another machine would show the secret to the net."""
+    aws.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://192.0.2.1:4566")
+    with pytest.raises(ConfigError, match="neither https nor on this machine"):
+        secret.read("secretsmanager:any", {"AWS_REGION": "eu-central-1"})
+
+
 def test_a_secrets_manager_that_is_away_is_unavailable(aws):
     """A service that can't be reached is one to try again."""
     with socket.socket() as taken:

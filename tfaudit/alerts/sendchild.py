@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import IO, Any, Final
 
+from tfaudit import awsclient
 from tfaudit.alerts import targets
 
 _CONNECT_SECONDS: Final = 4.0
@@ -131,6 +132,8 @@ def _publish(arn: str, message: dict[str, Any], seconds: float) -> str:
     subject = "".join(ch if " " <= ch <= "~" else "?" for ch in message["title"])[:_MAX_SUBJECT]
     try:
         client = boto3.session.Session().client("sns", region_name=targets.region_of(arn), config=config)
+        if not awsclient.is_allowed(client.meta.endpoint_url):
+            return "is not asked in clear: the endpoint of SNS is neither https nor on this machine"
         client.publish(TopicArn=arn, Subject=subject, Message=message["text"])
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))

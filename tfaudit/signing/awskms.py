@@ -12,6 +12,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
+from tfaudit import awsclient
 from tfaudit.errors import ConfigError, InputError, TfauditError, UnavailableError
 from tfaudit.signing import keys
 
@@ -30,7 +31,6 @@ _ALGORITHMS: Final[dict[Algorithm, str]] = {
     "ml-dsa-44": "ML_DSA_SHAKE_256",
 }
 _SOURCE: Final = "the key must be an enabled asymmetric one for signing: ECC_NIST_P256, or ECC_NIST_EDWARDS25519"
-_LOGIN: Final = "give AWS credentials: AWS_PROFILE, a role, or aws sso login"
 _HINTS: Final = {
     "AccessDeniedException": "the role needs kms:GetPublicKey and kms:Sign on this key",
     "NotFoundException": "is it this account's and this region's key? an ARN names both",
@@ -40,12 +40,12 @@ _HINTS: Final = {
     "UnsupportedOperationException": _SOURCE,
     "InvalidArnException": "name a key by its id, its ARN or alias/NAME",
     "ValidationException": "name a key by its id, its ARN or alias/NAME",
-    "ExpiredTokenException": _LOGIN,
-    "ExpiredToken": _LOGIN,
-    "UnrecognizedClientException": _LOGIN,
-    "InvalidClientTokenId": _LOGIN,
+    "ExpiredTokenException": awsclient.LOGIN,
+    "ExpiredToken": awsclient.LOGIN,
+    "UnrecognizedClientException": awsclient.LOGIN,
+    "InvalidClientTokenId": awsclient.LOGIN,
     "InvalidSignatureException": "are the credentials and this machine's clock right?",
-    "IncompleteSignature": _LOGIN,
+    "IncompleteSignature": awsclient.LOGIN,
 }
 """What KMS says where trying again can't help, and what does."""
 
@@ -122,16 +122,10 @@ class KmsSigner:
     def _failed(self, error: Exception) -> TfauditError:
         from botocore import exceptions
 
-        missing = (
-            exceptions.NoCredentialsError,
-            exceptions.PartialCredentialsError,
-            exceptions.CredentialRetrievalError,
-            exceptions.ProfileNotFound,
-            exceptions.TokenRetrievalError,
-            exceptions.SSOError,
-        )
-        if isinstance(error, missing):
-            return ConfigError(f"no AWS credentials for awskms:{self._key} ({type(error).__name__})", hint=_LOGIN)
+        if isinstance(error, awsclient.no_credentials()):
+            return ConfigError(
+                f"no AWS credentials for awskms:{self._key} ({type(error).__name__})", hint=awsclient.LOGIN
+            )
         if isinstance(error, exceptions.NoRegionError):
             return ConfigError(
                 f"no AWS region for awskms:{self._key}", hint="name the key by its ARN, or set AWS_REGION"

@@ -7,14 +7,13 @@ repeat the request, with its token and its documents.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
+from tfaudit import awsclient
 from tfaudit.errors import ConfigError
 from tfaudit.sinks.model import Answer, Encoded, Later, Misconfigured
 from tfaudit.sinks.narrowing import Doubtful, narrowed
@@ -74,7 +73,6 @@ _CREDENTIALS: Final = frozenset(
 _CLOCK: Final = frozenset(
     {"InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
 )
-_LOGIN: Final = "give AWS credentials: AWS_PROFILE, a role, or aws sso login"
 _REGION: Final = "set the sink's region, or AWS_REGION"
 
 
@@ -155,7 +153,7 @@ class Service:
             raise ConfigError(
                 f'the role of sink {settings.name} is "{self._role}"', hint="as in arn:aws:iam::123456789012:role/NAME"
             )
-        if self._endpoint is not None and not _is_allowed(self._endpoint):
+        if self._endpoint is not None and not awsclient.is_allowed(self._endpoint):
             raise ConfigError(
                 f"the endpoint_url of sink {settings.name} is neither https nor on this machine",
                 hint="as in https://vpce-….amazonaws.com; http only to 127.0.0.1",
@@ -179,7 +177,9 @@ class Service:
             return Fault(answer=Misconfigured(reason=f"{self._title} is in another region", hint=_REGION))
         except RuntimeError:
             # That is how botocore says that credentials that it has just renewed have expired.
-            return Fault(answer=Misconfigured(reason=f"the AWS credentials for {self._title} expired", hint=_LOGIN))
+            return Fault(
+                answer=Misconfigured(reason=f"the AWS credentials for {self._title} expired", hint=awsclient.LOGIN)
+            )
         return answer
 
     def close(self) -> None:
@@ -193,7 +193,7 @@ class Service:
             client = self._session().create_client(
                 self._service, region_name=self._region, endpoint_url=self._endpoint, config=self._config()
             )
-            if not _is_allowed(client.meta.endpoint_url):
+            if not awsclient.is_allowed(client.meta.endpoint_url):
                 # From the environment or a profile: documents and the signature would go over the net in clear.
                 return Fault(
                     answer=Misconfigured(
@@ -241,7 +241,7 @@ class Service:
         if code in _LATER or status == 429 or status >= 500:
             return Later(reason=f"{self._title} can't now: {code}", after=_after(about.get("HTTPHeaders", {})))
         if code in _CREDENTIALS:
-            return Misconfigured(reason=f"{self._title} refuses the AWS credentials: {code}", hint=_LOGIN)
+            return Misconfigured(reason=f"{self._title} refuses the AWS credentials: {code}", hint=awsclient.LOGIN)
         if code in _CLOCK:
             return Misconfigured(
                 reason=f"{self._title} refuses the signature: {code}",
@@ -263,16 +263,10 @@ class Service:
         from botocore import exceptions
 
         kind = type(error).__name__
-        missing = (
-            exceptions.NoCredentialsError,
-            exceptions.PartialCredentialsError,
-            exceptions.CredentialRetrievalError,
-            exceptions.ProfileNotFound,
-            exceptions.TokenRetrievalError,
-            exceptions.SSOError,
-        )
-        if isinstance(error, missing):
-            return Misconfigured(reason=f"there are no AWS credentials for {self._title} ({kind})", hint=_LOGIN)
+        if isinstance(error, awsclient.no_credentials()):
+            return Misconfigured(
+                reason=f"there are no AWS credentials for {self._title} ({kind})", hint=awsclient.LOGIN
+            )
         if isinstance(error, exceptions.NoRegionError | exceptions.InvalidRegionError):
             return Misconfigured(reason=f"{self._title} needs a region ({kind})", hint=_REGION)
         if isinstance(error, exceptions.SSLError):
@@ -308,7 +302,7 @@ class _Assumed:
 
     def _taken(self) -> dict[str, str]:
         client = self._source.create_client("sts", region_name=self._region, config=self._config)
-        if not _is_allowed(client.meta.endpoint_url):
+        if not awsclient.is_allowed(client.meta.endpoint_url):
             raise ValueError("the endpoint of STS is neither https nor on this machine")
         said = client.assume_role(RoleArn=self._role, RoleSessionName=self._name)["Credentials"]
         return {
@@ -358,22 +352,6 @@ def by_halves(
         return Doubtful(reason=f"it was refused by AWS: {found.code}") if blames(found.code) else found.answer
 
     return narrowed(batch, ask)
-
-
-def _is_allowed(endpoint: str) -> bool:
-    try:
-        parts = urlsplit(endpoint)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    if parts.scheme == "https":
-        return bool(host)
-    if parts.scheme != "http":
-        return False
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _after(headers: Mapping[str, Any]) -> float | None:

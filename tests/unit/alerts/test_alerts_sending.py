@@ -159,6 +159,16 @@ def test_a_topic_gets_title_and_text(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         assert sendchild.deliver([gone], MESSAGE.to_json(), seconds=10) == ["was refused: NotFound"]
 
 
+def test_a_topic_is_not_asked_in_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint without TLS on another machine would show the message to the net."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SNS", "http://192.0.2.1:4566")
+    topic = "arn:aws:sns:eu-central-1:111122223333:alerts"
+    (said,) = sendchild.deliver([topic], MESSAGE.to_json(), seconds=10)
+    assert said.startswith("is not asked in clear")
+
+
 def test_a_target_can_be_looked_at_without_sending() -> None:
     """For doctor: what is wrong, and what to do."""
     assert sending.problem("https://hooks.example.com/x") is None
