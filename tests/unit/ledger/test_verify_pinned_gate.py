@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from electionkit import ALICE, BOB, RULES, STACK, Election
+from electionkit import ALICE, BOB, HOUR, RULES, STACK, Election
 from ledgerkit import make
 
 from tfaudit.config.gating import BreakGlass, GateRule, GateSettings, StackGate
@@ -126,6 +127,25 @@ def test_a_bundle_that_was_never_pinned_is_not_believed(election: Election) -> N
     election.vote(ALICE, subject)
     election.apply(subject)
     assert "none was in force" in only(election).message
+
+
+@pytest.mark.parametrize(("hours", "problem"), [(48, None), (47, None), (49, "by when"), (None, "by when")])
+def test_a_broken_glass_is_reviewed_in_the_time_that_is_pinned(
+    election: Election, pin: Pin, hours: int | None, problem: str | None
+) -> None:
+    """`log --overdue` goes by what the run says: it can give itself no longer."""
+    pin(break_glass=BreakGlass(groups=("on-call",), review_within=timedelta(hours=48)))
+    subject = election.plan()
+    election.vote(BOB, subject, "break-glass")
+    decision, text = election.decide(subject, break_glass=True)
+    claim: dict[str, object] = {"approvals": [vote.id for vote in decision.counted], "break_glass": True}
+    if hours is not None:
+        claim["review_by"] = ids.time_text(election.now + hours * HOUR)
+    election.apply(subject, text=text, claim=claim)
+    if problem is None:
+        assert check(election).findings == ()
+    else:
+        assert problem in only(election).message
 
 
 def test_the_bundle_at_the_intents_place_counts(election: Election, pin: Pin) -> None:

@@ -183,6 +183,9 @@ class Decisions:
             raise _Wrong("went on although it was denied by its own account")
         if (found.predicate["decision"].get("break_glass") is True) != decision.break_glass:
             raise _Wrong("does not say rightly whether it broke the glass")
+        due = decision.review_by
+        if due is not None and not _by(found.predicate["decision"].get("review_by"), due + TOLERANCE):
+            raise _Wrong("does not say rightly by when somebody has to review that it broke the glass")
 
     def _check_ungated(self, decided: _Decided) -> None:
         """Raise where a run of a gated command says that no gate was in force and a bundle says that one was."""
@@ -210,6 +213,14 @@ class Decisions:
         last = self._scratch.database.execute(_LAST_NAME, (decided.state, decided.position)).fetchone()
         names = (decided.stack, *carried, *(last or ()))
         return tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+
+def _by(said: object, due: int) -> bool:
+    """Tell whether what is said is a time, and none later than ``due``, milliseconds since the epoch."""
+    try:
+        return isinstance(said, str) and ids.parse_time(said, what="review_by") <= due
+    except InputError:
+        return False
 
 
 def _hold_to_bundle(
