@@ -84,6 +84,26 @@ def test_a_folder_moves_to_s3(place, capfd, s3, tmp_path):
     assert stored["audit/genesis.json"] == max(stored.values())
 
 
+def test_a_bucket_moves_to_a_folder_and_to_a_bucket(place, capfd, s3, tmp_path):
+    """A copy out of S3, and a restore from a replica: the same objects, and the same word of verify."""
+    source, first = str(place.folder / "ledger"), ["s3://evidence/audit", "--to-working", "s3://working/audit"]
+    assert tfaudit(place, capfd, "migrate", source, *first)[0] == STORY
+    report = json.loads(on_s3(capfd, "verify", "--json")[1])
+    again = ["migrate", "s3://evidence/audit"]
+    code, out, err = on_s3(capfd, *again, "s3://evidence/new", "--to-working", "s3://working/new")
+    assert (code, "16 objects copied" in out) == (STORY, True), err
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket="evidence")["Contents"]]
+    moved = {key.removeprefix("audit/") for key in keys if key.startswith("audit/")}
+    assert {key.removeprefix("new/") for key in keys if key.startswith("new/")} == moved
+    folder = tmp_path / "copy"
+    code, out, err = on_s3(capfd, *again, str(folder / "ledger"), "--to-working", str(folder / "working"))
+    assert (code, "16 objects copied" in out) == (STORY, True), err
+    for key in moved:
+        assert (folder / "ledger" / key).read_bytes() == (place.folder / "ledger" / key).read_bytes()
+    main(["--ledger", str(folder / "ledger"), "--working", str(folder / "working"), "verify", "--json"], shim=None)
+    assert json.loads(capfd.readouterr().out) == report
+
+
 def test_a_bucket_without_lock_is_refused(place, capfd, s3):
     """Evidence goes into no bucket that can't lock it: 78, and no ledger there."""
     code, _, err = tfaudit(place, capfd, "migrate", str(place.folder / "ledger"), "s3://working/audit")

@@ -7,9 +7,12 @@ the next try finds it there, compares it and goes on.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from tfaudit.errors import ConfigError, LedgerError
 from tfaudit.ledger import genesis, ids
@@ -29,6 +32,7 @@ DISCLOSURES: Final = "disclosures/"
 DELIVERY: Final = "delivery/"
 """What sinks were given already; without it the moved ledger would be delivered to them once more, from its start."""
 _CHUNK: Final = 1 << 20
+_IN_MEMORY: Final = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +133,8 @@ def _copy_absent(source: Store, target: Store) -> None:
     for key in _listed(source, (DELIVERY,)):
         stream = None if "/lease/" in key else source.open(key)
         if stream is not None:
-            with stream:
-                target.create(key, b"", stream)
+            with _rereadable(stream) as whole:
+                target.create(key, b"", whole)
 
 
 def _copy(source: Store, target: Store, key: str) -> bool:
@@ -138,11 +142,27 @@ def _copy(source: Store, target: Store, key: str) -> bool:
     stream = source.open(key)
     if stream is None:
         raise LedgerError(f"{key} was in {source} and is gone", hint="run `tfaudit verify`")
-    with stream:
-        if target.create(key, b"", stream):
+    with _rereadable(stream) as whole:
+        if target.create(key, b"", whole):
             return True
     _must_be_equal(source, target, key)
     return False
+
+
+@contextmanager
+def _rereadable(stream: BinaryIO) -> Iterator[BinaryIO]:
+    """Give what is left of ``stream`` as what can be read from its start again, and close both.
+
+    A bucket's stream can't be, and whoever creates an object reads it twice: for its checksum, or to send it again.
+    """
+    with stream:
+        if stream.seekable():
+            yield stream
+            return
+        with SpooledTemporaryFile(_IN_MEMORY) as whole:
+            copyfileobj(stream, whole, _CHUNK)
+            whole.seek(0)
+            yield cast("BinaryIO", whole)
 
 
 def _must_be_equal(source: Store, target: Store, key: str) -> None:
