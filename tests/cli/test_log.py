@@ -111,3 +111,27 @@ def test_a_narrow_terminal_gets_a_line_a_record(place):
         assert max(map(len, shown)) <= columns
         if environment:
             assert shown == lines
+
+
+@pytest.mark.parametrize(
+    ("closings", "listed"),
+    [
+        ((), True),
+        (("applied",), True),
+        (("not-started",), False),
+        (("declined",), False),
+        (("not-started", "applied"), True),
+        (("applied", "not-started"), True),
+    ],
+)
+def test_a_broken_glass_that_nobody_reviewed_is_overdue(place, capfd, closings, listed):
+    """But for a run that did nothing, and never said otherwise."""
+    glass = {"decision": "allow", "reasons": [], "break_glass": True, "review_by": "2026-03-01T12:00:00.000Z"}
+    command = {"name": "apply", "options": []}
+    intent = place.write("intent", {"command": command, "decision": glass})
+    for result in closings:
+        place.closed(intent, result=result)
+    code, out, _ = tfaudit(place, capfd, "log", "--overdue", "--json")
+    assert (code, [json.loads(line)["record_id"] for line in out.splitlines()]) == (
+        (76, [intent]) if listed else (0, [])
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -46,7 +46,7 @@ def overdue(view: View, config: Config, wanted: Filter, *, now: int) -> Iterator
     intents = view.index.rows(f"({condition}) AND kind = 'intent'", values, newest_first=True)
     for row in [row for row in intents if _due(row) is not None]:
         due = _due(row)
-        if due is None or due > now or _status(view, row) in _NOTHING_DONE:
+        if due is None or due > now or _did_nothing(view, row):
             continue
         refused: list[str] = []
         if not any(_counts(view, config, row, review, refused) for review in _reviews(view, row)):
@@ -59,9 +59,11 @@ def _due(row: Row) -> int | None:
     return ids.parse_time(due, what="review_by") if due is not None else None
 
 
-def _status(view: View, row: Row) -> Any:  # noqa: ANN401 - a text, or None
-    closing = view.index.closing(row.record_id)
-    return None if closing is None else msgspec.json.decode(closing.entry)["status"]
+def _did_nothing(view: View, intent: Row) -> bool:
+    """Tell whether the run changed nothing: its own records say so and none says otherwise."""
+    closings = view.index.rows("intent = ? AND kind IN ('outcome', 'operation')", (intent.record_id,))
+    said = {msgspec.json.decode(row.entry)["status"] for row in closings if not row.recovered}
+    return bool(said) and said <= _NOTHING_DONE
 
 
 def _reviews(view: View, intent: Row) -> Iterator[Vote]:
