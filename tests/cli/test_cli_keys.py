@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tfaudit import schema
 from tfaudit.cli.main import main
 from tfaudit.signing.signer import create_key_file
 
@@ -38,13 +39,14 @@ def test_a_key_comes_and_goes(here, keys):
     code, out, _ = keys("add", "file:ci.pem", "--writers", "ci,people", "--stacks", "acme/*", "--json")
     added = json.loads(out)
     assert (code, added["size"]) == (0, 2)
+    schema.validate("keys-change.v1", added)
     listed = [json.loads(line) for line in keys("list", "--json")[1].splitlines()]
     (one,) = (key for key in listed if key["keyid"] == added["keyid"])
     assert (one["role"], one["writers"], one["stacks"]) == ("record", ["ci", "people"], ["acme/*"])
     assert "ci, people, acme/*" in keys("list")[1]
-    code, out, _ = keys("remove", added["keyid"][:10].upper())
+    code, out, _ = keys("remove", added["keyid"][:10].upper(), "--json")
     assert code == 0
-    assert "may sign no more records" in out
+    schema.validate("keys-change.v1", json.loads(out))
     assert added["keyid"] not in keys("list")[1]
 
 

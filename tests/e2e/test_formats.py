@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -117,11 +121,50 @@ def test_the_readers_print_their_formats(lived):
         schema.validate("change-event.v1", json.loads(event))
 
 
+def test_the_upkeep_prints_its_formats(project):
+    """Setup, doctor, keys, sequence and recover print what their schemas describe."""
+
+    def printed(name, *args, code=0):
+        lines = [json.loads(line) for line in project.tfaudit(*args, "--json", code=code).stdout.splitlines()]
+        assert lines
+        for line in lines:
+            schema.validate(name, line)
+        return lines
+
+    project.write(_CONFIGURATION.format(trigger=1))
+    (made,) = printed("setup.v1", "setup", "--yes", "--post-quantum")
+    assert made["config"] == str(project.folder / "tfaudit.toml")
+    project.run_engine("init")
+    assert {line["result"] for line in printed("doctor.v1", "doctor")} <= {"ok", "warning"}
+    assert {line["role"] for line in printed("keys-list.v1", "keys", "list")} >= {"root", "log", "record"}
+    (changed,) = printed("keys-change.v1", "keys", "rotate", "record")
+    assert changed["role"] == "record"
+    (committed,) = printed("sequence.v1", "sequence")
+    assert committed["origin"] == made["origin"]
+    steps = project.folder / "steps"
+    _killed(project, 0, steps, "step=1")
+    _killed(project, steps.read_text().splitlines().index("apply") + 1, steps, "step=2")
+    (recovered,) = printed("recovery.v1", "recover")
+    assert len(recovered["closed"]) == 1
+    (project.folder / "tfaudit.toml").unlink()
+    assert "failed" in {line["result"] for line in printed("doctor.v1", "doctor", code=None)}
+
+
 def test_the_configuration_that_setup_writes_has_its_format(lived):
     """The tfaudit.toml of `setup` is a config.v1 document."""
     import tomllib
 
     schema.validate("config.v1", tomllib.loads((lived.folder / "tfaudit.toml").read_text()))
+
+
+def _killed(project, number, steps, variable):
+    """Apply, and be killed at this step; 0: at none."""
+    command = [sys.executable, str(Path(__file__).with_name("killrun.py")), str(number), str(steps)]
+    command += ["apply", "-auto-approve", "-var", variable]
+    done = subprocess.run(
+        command, cwd=project.folder, env=project.environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert done.returncode == (-signal.SIGKILL if number else 0), done.stderr
 
 
 def _departures(validator, document):
