@@ -31,15 +31,22 @@ def is_allowed(endpoint: str) -> bool:
         return host == "localhost"
 
 
-def no_credentials() -> tuple[type[Exception], ...]:
-    """Return botocore's exceptions that another AWS configuration mends, or a login."""
+def lacks_credentials(error: Exception) -> bool:
+    """Tell whether what a request raised is mended by another AWS configuration, or a login.
+
+    Not all of that is botocore's own: a web identity's token comes from a file, which may not be there (OSError), and
+    credentials that were just renewed may have expired all the same (RuntimeError).
+    """
     from botocore import exceptions
 
-    return (
-        exceptions.NoCredentialsError,
-        exceptions.PartialCredentialsError,
-        exceptions.CredentialRetrievalError,
-        exceptions.ProfileNotFound,
-        exceptions.TokenRetrievalError,
-        exceptions.SSOError,
+    if not isinstance(error, exceptions.BotoCoreError):
+        return isinstance(error, OSError | RuntimeError)
+    return isinstance(
+        error,
+        exceptions.NoCredentialsError
+        | exceptions.PartialCredentialsError
+        | exceptions.CredentialRetrievalError
+        | exceptions.ProfileNotFound
+        | exceptions.TokenRetrievalError
+        | exceptions.SSOError,
     )

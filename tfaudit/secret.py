@@ -146,14 +146,14 @@ def _ask(name: str, reference: str, environ: Mapping[str, str]) -> Any:  # noqa:
         if code in _HINTS:
             raise ConfigError(f"Secrets Manager refuses {reference}: {code}", hint=_HINTS[code]) from error
         raise UnavailableError(f"Secrets Manager can't give {reference} now: {code}", hint="try again") from error
-    except (BotoCoreError, ValueError) as error:
+    except (BotoCoreError, ValueError, OSError, RuntimeError) as error:
         raise _failed(error, reference) from error
 
 
 def _failed(error: Exception, reference: str) -> TfauditError:
     from botocore import exceptions
 
-    if isinstance(error, awsclient.no_credentials()):
+    if awsclient.lacks_credentials(error):
         return ConfigError(f"no AWS credentials for {reference} ({type(error).__name__})", hint=awsclient.LOGIN)
     if isinstance(error, exceptions.NoRegionError):
         return ConfigError(f"no AWS region for {reference}", hint="name the secret by its ARN, or set AWS_REGION")

@@ -196,6 +196,17 @@ def test_without_credentials_one_line_says_so(aws, server):
         secret.read("secretsmanager:any", {"AWS_REGION": "eu-central-1"})
 
 
+def test_a_token_that_is_not_there_is_no_credentials(aws, server):
+    """A web identity's token comes from a file; where that is missing, one line says so."""
+    aws.delenv("AWS_ACCESS_KEY_ID")
+    aws.delenv("AWS_SECRET_ACCESS_KEY")
+    aws.setenv("AWS_ENDPOINT_URL", server)
+    aws.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/x")
+    aws.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token")
+    with pytest.raises(ConfigError, match=r"no AWS credentials .* .FileNotFoundError"):
+        secret.read("secretsmanager:any", {"AWS_REGION": "eu-central-1"})
+
+
 def test_a_secret_is_not_asked_for_in_clear(aws):
     """An endpoint without TLS on another machine would show the secret to the net."""
     aws.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://192.0.2.1:4566")

@@ -138,7 +138,7 @@ def _publish(arn: str, message: dict[str, Any], seconds: float) -> str:
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         return f"was refused: {code}" if code.isalnum() else "was refused"
-    except BotoCoreError as error:
+    except (BotoCoreError, OSError, RuntimeError) as error:
         return f"could not be sent to ({type(error).__name__})"
     return SENT
 

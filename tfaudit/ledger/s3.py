@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, TypeVar
 
+from tfaudit import awsclient
 from tfaudit.errors import ConfigError, LedgerError
 from tfaudit.ledger.s3_plain import Plain, Way, way_now
 from tfaudit.ledger.store import ForbiddenError
@@ -149,11 +150,14 @@ class Bucket:
             self._learn_time(response, sent)
             if code not in expected:
                 raise self._failure(operation, response) from error
-        except (BotoCoreError, RecursionError) as error:
+        except (BotoCoreError, OSError, RuntimeError) as error:
             # botocore follows a redirect that names no region for ever, and may take what ends that for a failed try.
             if isinstance(getattr(error, "kwargs", {}).get("error", error), RecursionError):
                 raise UnfitStoreError(f"{self} is somewhere else", hint="set [s3] region, or AWS_REGION") from error
             raise _unreachable(self, error) from error
+        except (ValueError, LookupError) as error:
+            # The SDK's parsers have no words of their own for what is no size, time or key.
+            raise self.unreadable(operation) from error
         else:
             self._learn_time(response, sent)
         about = response.get("ResponseMetadata", {})
@@ -208,6 +212,12 @@ class Bucket:
     def _learn_time(self, response: Mapping[str, Any], sent: float) -> None:
         self.time.learn(response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date"), sent=sent)
 
+    def unreadable(self, operation: str) -> LedgerError:
+        """Return what to raise where an answer is none."""
+        return LedgerError(
+            f"{self}: {operation.replace('_', ' ')}: the answer can't be read", hint="is this an S3 endpoint?"
+        )
+
     def _failure(self, operation: str, response: Mapping[str, Any]) -> LedgerError:
         error = response.get("Error", {})
         about = response.get("ResponseMetadata", {})
@@ -224,13 +234,15 @@ class Bucket:
             return UnfitStoreError(f"{told}: this store lacks what a ledger needs", hint=NEEDS)
         if code in _CREDENTIALS:
             return LedgerError(told, hint="renew the AWS credentials of this job")
+        if code in _CLOCK:
+            return LedgerError(told, hint="set this machine's clock")
         if status == 403 or code in ("AccessDenied", "403"):
             return ForbiddenError(told, hint=f"these credentials need {_ACTIONS.get(operation, 'more rights')}")
         if status == 301 or code in _REGION:
             there = about.get("HTTPHeaders", {}).get("x-amz-bucket-region")
             known = f"the bucket is in {there}: " if there else ""
             return UnfitStoreError(told, hint=f"{known}set [s3] region, or AWS_REGION")
-        return LedgerError(told, hint="try again" if status >= 500 else None)
+        return LedgerError(told, hint="try again" if status >= 500 or status == 429 else None)
 
 
 _clients: Final[dict[tuple[object, ...], Any]] = {}
@@ -276,6 +288,7 @@ _CREDENTIALS: Final = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken"}
     | {"TokenRefreshRequired", "InvalidClientTokenId", "UnrecognizedClientException"}
 )
+_CLOCK: Final = frozenset({"RequestTimeTooSkewed", "RequestExpired"})
 _REGION: Final = frozenset(
     {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "301"}
 )
@@ -345,8 +358,13 @@ def _unreachable(bucket: Bucket, error: Exception) -> LedgerError:
         return LedgerError(
             f"there are no AWS credentials for {bucket}", hint="set AWS_PROFILE, or log in as for the engine"
         )
-    if isinstance(error, exceptions.TokenRetrievalError | exceptions.CredentialRetrievalError):
+    if awsclient.lacks_credentials(error):
         return LedgerError(f"the AWS credentials for {bucket} can't be had: {_one_line(str(error))}")
+    if isinstance(error, exceptions.SSLError):
+        return LedgerError(
+            f"{bucket} can't be reached: {_one_line(str(error))}",
+            hint="AWS_CA_BUNDLE names the file of the authorities to trust",
+        )
     if isinstance(error, exceptions.HTTPClientError | exceptions.ConnectionError):
         return LedgerError(f"{bucket} can't be reached: {_one_line(str(error))}", hint="is the endpoint right, and up?")
     return LedgerError(f"{bucket}: {_one_line(str(error))}")

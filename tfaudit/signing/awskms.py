@@ -110,7 +110,7 @@ class KmsSigner:
             return request()
         except ClientError as error:
             raise self._refused(error.response.get("Error", {})) from error
-        except BotoCoreError as error:
+        except (BotoCoreError, OSError, RuntimeError) as error:
             raise self._failed(error) from error
 
     def _refused(self, error: Any) -> TfauditError:  # noqa: ANN401 - an AWS answer
@@ -122,7 +122,7 @@ class KmsSigner:
     def _failed(self, error: Exception) -> TfauditError:
         from botocore import exceptions
 
-        if isinstance(error, awsclient.no_credentials()):
+        if awsclient.lacks_credentials(error):
             return ConfigError(
                 f"no AWS credentials for awskms:{self._key} ({type(error).__name__})", hint=awsclient.LOGIN
             )

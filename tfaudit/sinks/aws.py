@@ -170,7 +170,7 @@ class Service:
             answer: Mapping[str, Any] = getattr(client, operation)(**parameters)
         except ClientError as error:
             return self._refused(error.response, error.operation_name)
-        except (BotoCoreError, ValueError) as error:
+        except (BotoCoreError, ValueError, OSError) as error:
             return Fault(answer=self._failed(error))
         except RecursionError:
             # botocore follows a redirect that names no region for ever.
@@ -263,7 +263,7 @@ class Service:
         from botocore import exceptions
 
         kind = type(error).__name__
-        if isinstance(error, awsclient.no_credentials()):
+        if awsclient.lacks_credentials(error):
             return Misconfigured(
                 reason=f"there are no AWS credentials for {self._title} ({kind})", hint=awsclient.LOGIN
             )

@@ -315,6 +315,19 @@ def test_a_store_goes_to_another_process(world: World) -> None:
     assert str(pickle.loads(pickle.dumps(WorkingBucket(Bucket("s3://working", S3Settings()))))) == "s3://working"
 
 
+def test_a_token_that_is_not_there_is_a_failure_of_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A web identity's token comes from a file; where that is missing, one line says so, as for other credentials."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent/config")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/credentials")
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/x")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token")
+    bucket = Bucket("s3://evidence/a", S3Settings(region="eu-west-1", endpoint_url="http://127.0.0.1:9"))
+    with pytest.raises(LedgerError, match=r"credentials .* can't be had: .*/nonexistent/token"):
+        bucket.call("head_object", Key="x")
+
+
 # --- the working store ------------------------------------------------------------------------------------------------
 
 

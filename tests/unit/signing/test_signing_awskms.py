@@ -115,6 +115,17 @@ def test_without_credentials_one_line_says_so(aws, server, tmp_path):
         _ = open_signer("awskms:alias/x", base=tmp_path).public
 
 
+def test_a_token_that_is_not_there_is_no_credentials(aws, server, tmp_path):
+    """A web identity's token comes from a file; where that is missing, one line says so."""
+    aws.delenv("AWS_ACCESS_KEY_ID")
+    aws.delenv("AWS_SECRET_ACCESS_KEY")
+    aws.setenv("AWS_ENDPOINT_URL", server)
+    aws.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/x")
+    aws.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token")
+    with pytest.raises(ConfigError, match=r"no AWS credentials .* .FileNotFoundError"):
+        _ = open_signer("awskms:alias/x", base=tmp_path).public
+
+
 def test_a_kms_that_is_away_is_unavailable(aws, tmp_path):
     """A connection that nobody takes ends in 69."""
     aws.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")

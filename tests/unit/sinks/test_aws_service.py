@@ -55,6 +55,17 @@ def test_what_aws_answers_has_a_meaning(logs, status, code, kind, says):
     assert len(logs.requests) == 1
 
 
+def test_a_token_that_is_not_there_is_no_credentials(logs, monkeypatch):
+    """A web identity's token comes from a file; where that is missing, somebody has to change something."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/nonexistent/token")
+    answer = told(logs)
+    assert isinstance(answer, Misconfigured)
+    assert answer.reason == "there are no AWS credentials for CloudWatch Logs (FileNotFoundError)"
+
+
 def test_a_denial_names_the_action(logs):
     """The action that AWS names, and nothing else of its text, is in the hint; else what the sink needs."""
     text = "User: arn:aws:sts::1:x is not authorized to perform: logs:PutLogEvents on resource: secret-of-the-test"
