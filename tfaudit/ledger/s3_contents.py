@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections import OrderedDict
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -98,7 +99,8 @@ class Contents:
         if answer.code is not None or "VersionId" not in answer.body:
             return None
         try:
-            with answer.body["Body"] as body:
+            # Not botocore's own context, which gives a stream without its checks and with other errors.
+            with closing(answer.body["Body"]) as body:
                 return str(answer.body["VersionId"]), bytes(body.read())
         except broken():
             return None

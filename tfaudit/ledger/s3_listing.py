@@ -20,6 +20,14 @@ PAGE: Final = 1000
 GONE: Final = ("NoSuchVersion", "NoSuchKey")
 """What the store says where there is no such thing to delete or look at."""
 
+_NEXT: Final = {"list_object_versions": "NextKeyMarker", "list_objects_v2": "NextContinuationToken"}
+_NEEDED: Final = {
+    "Versions": {"Key", "VersionId", "Size"},
+    "DeleteMarkers": {"Key", "VersionId"},
+    "Contents": {"Key", "Size"},
+    "CommonPrefixes": {"Prefix"},
+}
+
 
 class Pages:
     """The pages of a bucket's listings, some of them asked for before they are wanted."""
@@ -36,7 +44,7 @@ class Pages:
 
         def answer(asked: Asked) -> Mapping[str, Any] | None:
             try:
-                return self.bucket.call(asked[0], **asked[1]).body
+                return _page(self.bucket, asked)
             except LedgerError:
                 return None
 
@@ -58,7 +66,18 @@ class Pages:
             if one == asked:
                 del self._asked[at]
                 return page
-        return self.bucket.call(asked[0], **asked[1]).body
+        return _page(self.bucket, asked)
+
+
+def _page(bucket: Bucket, asked: Asked) -> Mapping[str, Any]:
+    """Return a page that is one: of something else the SDK makes an empty one, or one with holes."""
+    operation, parameters = asked
+    page = bucket.call(operation, **parameters).body
+    truncated = page.get("IsTruncated")
+    whole = truncated is not None and not (truncated and _NEXT[operation] not in page)
+    if not whole or not all(names <= one.keys() for kind, names in _NEEDED.items() for one in page.get(kind, ())):
+        raise bucket.unreadable(operation)
+    return page
 
 
 def version_page(bucket: Bucket, prefix: str, *, after: str, count: int) -> Asked:

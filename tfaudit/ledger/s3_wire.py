@@ -131,7 +131,7 @@ def listing(content: bytes) -> dict[str, Any]:
     if not root.tag.endswith("Result"):
         raise ValueError(f"{root.tag} is no listing")
     decode = unquote_plus if _value(root, "EncodingType") == "url" else str
-    found: dict[str, Any] = {"IsTruncated": _value(root, "IsTruncated") == "true"}
+    found: dict[str, Any] = {"IsTruncated": _needed(root, "IsTruncated") == "true"}
     for name in ("NextKeyMarker", "NextVersionIdMarker", "NextContinuationToken"):
         value = _value(root, name)
         if value is not None:

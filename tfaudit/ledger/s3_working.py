@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from concurrent.futures import wait
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -73,7 +74,8 @@ class WorkingBucket:
             return None
         size = _whole_size(answer)
         if size <= end or (limit is not None and limit <= end):
-            with answer.body["Body"] as body:
+            # Not botocore's own context, which gives a stream without its checks and with other errors.
+            with closing(answer.body["Body"]) as body:
                 return io.BytesIO(_read(self.bucket, key, body))
         whole = size if limit is None else min(limit, size)
         about = answer.body
@@ -176,9 +178,9 @@ class WorkingBucket:
 
 
 def _whole_size(answer: Answer) -> int:
-    """Return the object's size, of which the answer may hold a part."""
+    """Return the object's size, of which the answer may hold a part; 0 where it says nothing, and then holds all."""
     whole = str(answer.body.get("ContentRange", "")).rpartition("/")[2]
-    return int(whole) if whole.isdigit() else int(answer.body["ContentLength"])
+    return int(whole) if whole.isdigit() else int(answer.body.get("ContentLength", 0))
 
 
 def _read(bucket: Bucket, key: str, body: Any) -> bytes:  # noqa: ANN401 - botocore's stream

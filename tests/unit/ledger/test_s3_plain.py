@@ -35,9 +35,12 @@ from tfaudit.config import S3Settings
 from tfaudit.errors import LedgerError
 from tfaudit.ledger import s3_plain, s3_wire
 from tfaudit.ledger.s3 import Bucket
+from tfaudit.ledger.s3_contents import Contents
+from tfaudit.ledger.s3_evidence import EvidenceBucket
 from tfaudit.ledger.s3_objects import Body, Remote, stream
 from tfaudit.ledger.s3_plain import Plain, Way, way_now
 from tfaudit.ledger.s3_signing import Credentials, path_of, query_of, sign
+from tfaudit.ledger.s3_working import WorkingBucket
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret/of+it", "AWS_REGION": "eu-west-1"}
 NOW = datetime(2026, 3, 1, 10, 30, 5, tzinfo=UTC)
@@ -400,7 +403,7 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
 @pytest.mark.parametrize(("operation", "parameters"), REQUESTS, ids=[f"{n}-{r[0]}" for n, r in enumerate(REQUESTS)])
 def test_a_request_says_what_the_sdks_says(store: Store, operation: str, parameters: dict[str, Any]) -> None:
     """Method, path, query, body and all that S3 reads of the headers are the same."""
-    content = b"<ListResult/>" if operation.startswith("list") else b""
+    content = b"<ListResult><IsTruncated>false</IsTruncated></ListResult>" if operation.startswith("list") else b""
     store.answers = [(200, {}, content)]
     contents: dict[str, Any] = {"Body": body(b"bytes")} if operation == "put_object" else {}
     found = plain(store).send(operation, {"Bucket": "bucket", **parameters, **contents}, ())
@@ -693,6 +696,87 @@ def test_a_broken_stream_is_taken_up_where_it_broke(store: Store, bucket: Bucket
     with stream(Remote(bucket, "a", end=10, version="v1")) as source:
         assert source.read() == b"0123456789"
     assert [one.headers["range"] for one in store.seen] == ["bytes=0-9", "bytes=5-9"]
+
+
+# --- what is no answer, whoever asks ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["plain", "sdk"])
+def either(request: pytest.FixtureRequest, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """Give the bucket as it is asked without the SDK, and with it."""
+    if request.param == "sdk":
+        monkeypatch.setenv("AWS_SDK_UA_APP_ID", "not-plain")
+    return bucket
+
+
+def listed(inner: bytes) -> bytes:
+    """Return a listing with this in it."""
+    return b"<ListVersionsResult><EncodingType>url</EncodingType>" + inner + b"</ListVersionsResult>"
+
+
+WHOLE = b"<IsTruncated>false</IsTruncated>"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<html><body>log in first</body></html>",
+        b"",
+        listed(b""),
+        listed(WHOLE + b"<Version><VersionId>1</VersionId><Size>3</Size></Version>"),
+        listed(WHOLE + b"<Version><Key>a</Key><Size>3</Size></Version>"),
+        listed(WHOLE + b"<Version><Key>a</Key><VersionId>1</VersionId></Version>"),
+        listed(WHOLE + b"<Version><Key>a</Key><VersionId>1</VersionId><Size>many</Size></Version>"),
+        listed(WHOLE + b"<DeleteMarker><Key>a</Key></DeleteMarker>"),
+        listed(b"<IsTruncated>true</IsTruncated>"),
+    ],
+)
+def test_what_is_no_listing_is_not_taken_for_an_empty_one(store: Store, either: Bucket, content: bytes) -> None:
+    """It is a failure that says so in a line, also where the SDK makes nothing of it."""
+    store.answers = [(200, {}, content)]
+    with pytest.raises(LedgerError, match=r"list object versions: (the answer can't be read|500)"):
+        [*EvidenceBucket(either).list("")]
+
+
+def test_headers_that_mean_nothing_are_a_failure(store: Store, either: Bucket) -> None:
+    """The SDK's parser has no words for them."""
+    store.answers = [(200, {"x-amz-object-lock-retain-until-date": "soon"}, b"content")]
+    with pytest.raises(LedgerError, match="get object: the answer can't be read"):
+        WorkingBucket(either).open("a")
+
+
+@pytest.mark.parametrize("more", [{"Content-Length": "100"}, {"Transfer-Encoding": "chunked"}])
+def test_an_object_that_breaks_off_is_a_failure(store: Store, either: Bucket, more: Mapping[str, str]) -> None:
+    """Of the working store it is told, of the evidence it is no beginning."""
+    store.answers = [(200, {**more, "x-amz-version-id": "v1", "Connection": "close"}, b"5\r\nbytes\r\n5\r\nby")]
+    with pytest.raises(LedgerError, match="breaks off"):
+        WorkingBucket(either).open("a")
+    assert Contents(either).current("a") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "hint"),
+    [(403, "RequestTimeTooSkewed", "set this machine's clock"), (429, "TooManyRequests", "try again")],
+)
+def test_what_to_do_is_said(store: Store, either: Bucket, status: int, code: str, hint: str) -> None:
+    """Rights are not what is missing where the clock is wrong or the store is busy."""
+    store.answers = [(status, {}, f"<Error><Code>{code}</Code><Message>not now</Message></Error>".encode())]
+    with pytest.raises(LedgerError, match=f"{code}: not now") as caught:
+        either.call("list_objects_v2", Prefix="a/")
+    assert type(caught.value) is LedgerError
+    assert caught.value.hint == hint
+
+
+def test_a_certificate_that_nobody_trusts_is_told(
+    certificate: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the variable that names those to trust."""
+    with running(certificate) as store:
+        there = Bucket("s3://bucket/a", S3Settings(endpoint_url=store.address))
+        with pytest.raises(LedgerError, match="can't be reached: SSL validation failed") as caught:
+            there.call("list_objects_v2", Prefix="a/")
+        assert store.seen == []
+    assert caught.value.hint == "AWS_CA_BUNDLE names the file of the authorities to trust"
 
 
 def test_the_sdk_is_not_loaded_for_plain_requests(store: Store, tmp_path: Path) -> None:
