@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import s3ledger
@@ -219,6 +220,22 @@ def test_a_signal_while_copies_are_sent_ends_the_waiting_for_all(delivering, rec
     assert "gave no answer in time" not in said
     assert receiver.ids == written(delivering)
     delivering.tfaudit("verify")
+
+
+def test_a_slow_sink_is_further_after_each_short_run(delivering, receiver):
+    """What it took within the budget is kept, however much more a batch holds: no job begins where the last one did."""
+    delivering.environment["TFAUDIT_DELIVERY_BUDGET"] = "0s"
+    for step in range(3):
+        apply(delivering, f"-var=value={step}")
+    receiver.fate = lambda _number: time.sleep(0.4) or "take"
+    deliver(delivering, "--budget", "3s", code=69)
+    reached = status(delivering)
+    assert (reached["position"], reached["line"]) != (0, 0)
+    receiver.fate = take
+    deliver(delivering)
+    assert receiver.ids[-1] == written(delivering)[-1]
+    assert list(dict.fromkeys(receiver.ids)) == written(delivering)
+    assert len(receiver.ids) - len(written(delivering)) <= 1
 
 
 def test_a_refusal_is_a_dead_letter_with_its_reason(delivering, receiver):

@@ -84,6 +84,12 @@ class Misconfigured:
     hint: str | None = None
 
 
+SLOW: Final = 1.0
+"""Seconds after which a sink that sends a batch one by one tells what was taken, and begins no more of it.
+
+The cursor moves on then, so that each run gets further, however short its budget and however slow the receiver.
+"""
+
 Answer = Accepted | Refused | Later | Misconfigured
 
 

@@ -22,15 +22,13 @@ from tfaudit.errors import ConfigError
 from tfaudit.sinks import aws
 from tfaudit.sinks.aws import Fault
 from tfaudit.sinks.fitting import Fitted, fitted
-from tfaudit.sinks.model import Accepted, Answer, Document, Encoded, Later, Limits, Misconfigured, Refused
+from tfaudit.sinks.model import SLOW, Accepted, Answer, Document, Encoded, Later, Limits, Misconfigured, Refused
 
 if TYPE_CHECKING:
     from tfaudit.config.delivering import SinkSettings
 
 MOST_DOCUMENTS: Final = 2_000
 MOST_BYTES: Final = 16 << 20
-SECONDS: Final = 10.0
-"""After which no further object of a batch is begun."""
 OWNER_CONTROLS: Final = "bucket-owner-full-control"
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
@@ -101,7 +99,7 @@ class S3Copy:
     def send(self, batch: Sequence[Encoded]) -> Sequence[Answer]:
         """Create an object for each record of the batch: the first alone, and then several at a time.
 
-        None is begun once one could not be created, or after :data:`SECONDS`.
+        None is begun once one could not be created, or after :data:`~tfaudit.sinks.model.SLOW`.
         """
         records = [list(lines) for _, lines in groupby(batch, lambda each: _record(each.id))]
         first, rest = self._create(records[0]), records[1:]
@@ -122,7 +120,7 @@ class S3Copy:
 
     def _several(self, records: Sequence[Sequence[Encoded]]) -> list[Answer]:
         """Create objects on threads of their own, which are daemons: one that hangs keeps no process from ending."""
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + SLOW
         waiting: SimpleQueue[int] = SimpleQueue()
         found: dict[int, list[Answer]] = {}
         stopped: list[Answer] = []

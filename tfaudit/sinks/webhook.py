@@ -23,7 +23,7 @@ from tfaudit.events.shapes import cloudevents
 from tfaudit.sinks.address import address
 from tfaudit.sinks.fitting import fitted
 from tfaudit.sinks.https import Reply, Server
-from tfaudit.sinks.model import Accepted, Answer, Document, Encoded, Later, Limits, Misconfigured, Refused
+from tfaudit.sinks.model import SLOW, Accepted, Answer, Document, Encoded, Later, Limits, Misconfigured, Refused
 from tfaudit.sinks.narrowing import Doubtful, narrowed
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ SIZE: Final = 1_000_000
 BATCH: Final = 100
 ONE_BY_ONE: Final = 20
 """Requests of one document each that are made in a row."""
-SLOW: Final = 15.0
-"""Seconds after which no further one of these is begun."""
 LEAST_KEY: Final = 24
 """Bytes of a key (Standard Webhooks, "Signature scheme")."""
 

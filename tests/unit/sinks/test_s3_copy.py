@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import awskit
@@ -136,14 +137,18 @@ def test_what_s3_answers_has_a_meaning(bucket, moto, code, status, kind):
     assert keys(bucket) == []
 
 
-def busy_after(requests, taken):
-    """A server that takes so many objects and is busy then; it notes of each request which threads ask by then."""
+def busy_after(requests, taken, seconds=0.0):
+    """A server that takes so many objects and is busy then; it notes of each request which threads ask by then.
+
+    Each takes it so many ``seconds``.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self):
             """Take the object, or not."""
             self.rfile.read(int(self.headers["Content-Length"]))
             requests.append([thread for thread in threading.enumerate() if thread.name == "s3 copy"])
+            time.sleep(seconds)
             self.send_response(200 if len(requests) <= taken else 503)
             if len(requests) <= taken:
                 self.send_header("ETag", '"e"')
@@ -169,6 +174,17 @@ def test_once_it_is_busy_nothing_more_is_begun(credentials):
     assert len(requests) <= 3 + aws.CONNECTIONS
     assert requests[-1]
     assert all(thread.daemon for thread in requests[-1])
+
+
+def test_what_a_slow_bucket_took_is_told_before_the_whole_batch_is_there(credentials):
+    """So that a short run keeps what it has done; the rest is asked for at once."""
+    with busy_after([], 1_000, seconds=0.2) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        sink = awskit.open_at(s3_copy, URL, f"http://127.0.0.1:{server.server_port}")
+        answers = awskit.deliver(sink, *[awskit.document(1, record=record) for record in range(40)])
+        server.shutdown()
+    assert answers[:2] == [Accepted(receipt="e")] * 2
+    assert answers[-1] == Later(reason="S3 is slow", after=0.0)
 
 
 def test_an_answer_that_names_nothing_is_none(bucket, moto):
