@@ -175,7 +175,7 @@ def test_how_long_it_is_valid_may_be_said(place, capfd):
     vote = voted(place)[1]
     assert vote.expires - vote.made == 90 * 60 * 1000
     code, _, err = run(capfd, "approve", "change.plan", *key_of(a_key()), "--expires", "tomorrow")
-    assert (code, "--expires is no duration" in err) == (64, True)
+    assert (code, '--expires is "tomorrow", which is no duration' in err) == (64, True)
 
 
 def test_a_token_in_the_reason_is_left_out(place, capfd):

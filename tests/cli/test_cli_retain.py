@@ -50,7 +50,7 @@ def retain(capfd):
 def test_a_run_is_held_and_released(run_id, retain, capfd):
     """Both leave a record that the log shows."""
     code, out, _ = retain("hold", run_id)
-    assert (code, out.startswith("1 records are held, as record ")) == (0, True)
+    assert (code, out.startswith("1 record is held, as record ")) == (0, True)
     code, out, _ = retain("release", run_id[:20], "--json")
     assert (code, json.loads(out)["objects"]) == (0, 1)
     main(["log", "--json"], shim=None)
@@ -62,7 +62,7 @@ def test_prune_says_first_what_would_go(run_id, retain, tmp_path, capfd):
     """Without --yes nothing goes; with it the values do, and the ledger verifies."""
     disclosures = tmp_path / ".tfaudit/working/disclosures" / f"{run_id}.jsonl"
     code, _, err = retain("prune", "--before", "2021-01-01")
-    assert (code, "1 records would go" in err, disclosures.exists()) == (64, True, True)
+    assert (code, "1 record would go" in err, disclosures.exists()) == (64, True, True)
     code, _, _ = retain("prune", "--before", "2021-01-01", "--yes")
     assert (code, disclosures.exists()) == (0, False)
     assert main(["verify"], shim=None) == 0

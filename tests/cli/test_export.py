@@ -106,3 +106,14 @@ def test_an_altered_record_leaves_no_file(place, capfd, tmp_path):
         result = run(place, "export", "--format", "jsonl", "-o", str(tmp_path / "out"))
         assert result.returncode == 76
         assert sorted(path.name for path in tmp_path.iterdir()) == ["place"]
+
+
+def test_what_could_not_be_written_is_not_told_of(place, capfd, tmp_path, monkeypatch):
+    """The count is said once the file is there, not before."""
+
+    def refuse(*_, **__):
+        raise FileExistsError
+
+    monkeypatch.setattr("os.link", refuse)
+    code, _, err = tfaudit(place, capfd, "export", "--format", "csv", "-o", str(tmp_path / "out"))
+    assert (code, "is there already" in err, "exported" in err) == (65, True, False)

@@ -219,7 +219,7 @@ def test_the_environment_does_not_loosen(tmp_path, text, environ):
     [
         ({"TFAUDIT_GATE_APPROVAL": "2"}, 'did you mean "TFAUDIT_GATE_APPROVALS"'),
         ({"TFAUDIT_GATE_APPROVALS": "-2"}, "TFAUDIT_GATE_APPROVALS is not a number from 0 to 20"),
-        ({"TFAUDIT_GATE_EXPIRES": "soon"}, "TFAUDIT_GATE_EXPIRES is no duration"),
+        ({"TFAUDIT_GATE_EXPIRES": "soon"}, 'TFAUDIT_GATE_EXPIRES is "soon", which is no duration'),
         ({"TFAUDIT_GATE_REQUIRE_TOUCH": "maybe"}, "it is true or false"),
         ({"TFAUDIT_POLICY_CELL": "x"}, 'did you mean "TFAUDIT_POLICY_CEL"'),
     ],

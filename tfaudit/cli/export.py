@@ -12,7 +12,7 @@ import click
 
 from tfaudit.cli.looking import Looked, chosen, json_line, looking, period_options, stack_option
 from tfaudit.cli.main import Options
-from tfaudit.cli.output import say
+from tfaudit.cli.output import counted, say
 from tfaudit.errors import VerificationError
 
 _STDOUT: Final = "-"
@@ -61,10 +61,10 @@ def command(
         if looked.exit_code:
             raise VerificationError("not all records can be read; nothing was exported", hint="run `tfaudit verify`")
         tree = view.reader.state
-        say(
-            f"exported {number} change event{'' if number == 1 else 's'} of the ledger {view.reader.origin}, "
-            f"size {tree.size} root {tree.root.hex()}"
-        )
+    say(
+        f"exported {counted(number, 'change event')} of the ledger {view.reader.origin}, "
+        f"size {tree.size} root {tree.root.hex()}"
+    )
     return 0
 
 

@@ -35,6 +35,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda match: _SHORT.get(match.group()) or f"\\u{ord(match.group()):04x}", text)
 
 
+def counted(number: int, what: str) -> str:
+    """Return "1 record", or "2 records" and "0 records"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def style(text: str, name: str, *, stream: TextIO | None = None) -> str:
     """Return ``text`` in a colour where ``stream`` (stdout) is a terminal that wants it."""
     target = stream or sys.stdout

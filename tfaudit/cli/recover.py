@@ -7,7 +7,7 @@ import sys
 import click
 
 from tfaudit.cli.main import Options, engine_run
-from tfaudit.cli.output import say, write_json
+from tfaudit.cli.output import counted, say, write_json
 
 
 @click.command("recover")
@@ -41,7 +41,7 @@ def command(options: Options, run_id: str | None, as_json: bool) -> int:
             }
         )
         return 0
-    click.echo(f"sent {result.sent} waiting record{'s' if result.sent != 1 else ''}, closed {len(result.closed)} runs")
+    click.echo(f"sent {counted(result.sent, 'waiting record')}, closed {counted(len(result.closed), 'run')}")
     for each in result.running:
         say(f"run {each} is still going on")
     for each in result.left:

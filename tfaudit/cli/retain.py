@@ -8,7 +8,7 @@ import click
 
 from tfaudit.cli.looking import Looked, looking
 from tfaudit.cli.main import Options
-from tfaudit.cli.output import write_json
+from tfaudit.cli.output import counted, write_json
 from tfaudit.cli.place import this_config, this_world
 from tfaudit.errors import UsageError
 
@@ -79,9 +79,11 @@ def prune(options: Options, before: str, yes: bool, as_json: bool) -> int:
     with looking(options, looked) as view:
         if not yes:
             number = sum(1 for _ in retention.prunable(view, before=moment))
-            raise UsageError(f"the events and values of {number} records would go", hint="--yes lets them go")
+            raise UsageError(
+                f"the events and values of {counted(number, 'record')} would go", hint="--yes lets them go"
+            )
         done = retention.prune(config, world, view, before=moment)
-    _tell(done, f"the events of {done.objects} records are gone", as_json)
+    _tell(done, f"the events of {counted(done.objects, 'record')} are gone", as_json)
     return looked.exit_code
 
 
@@ -104,7 +106,7 @@ def erase(options: Options, since: str | None, as_json: bool) -> int:
     if as_json:
         write_json({"objects": count})
     else:
-        click.echo(f"{count} change keys erased")
+        click.echo(f"{counted(count, 'change key')} erased")
     return 0
 
 
@@ -115,7 +117,8 @@ def _hold(options: Options, name: str, as_json: bool, *, release: bool) -> int:
     looked = Looked()
     with looking(options, looked) as view:
         done = retention.hold(this_config(options, world), world, view, name, release=release)
-    _tell(done, f"{done.objects} records are {'released' if release else 'held'}", as_json)
+    is_held = f"{'is' if done.objects == 1 else 'are'} {'released' if release else 'held'}"
+    _tell(done, f"{counted(done.objects, 'record')} {is_held}", as_json)
     return looked.exit_code
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tfaudit.cli.main import Options
-from tfaudit.cli.output import printable, style, write_json
+from tfaudit.cli.output import counted, printable, say, style, write_json
 from tfaudit.cli.place import this_config, this_world
 from tfaudit.errors import InputError, VerificationError
 
@@ -63,6 +64,11 @@ def command(
         write_json(report.to_json())
     else:
         _show(report)
+        if any(finding.code == "missing-disclosure" for finding in report.findings) and _is_no_folder(config.working):
+            say(
+                f"there is no working store {config.working}: name it by --working, "
+                "or leave values out by --without-disclosures"
+            )
     sys.stdout.flush()
     if config.alerts:
         from tfaudit.runs import alerting
@@ -79,9 +85,12 @@ def _show(report: Report) -> None:
         click.echo(f"{style(finding.severity, colour)} {finding.code}{where}: {printable(finding.message)}")
     if report.omitted:
         click.echo(f"… and {report.omitted} more of these")
-    events = f"{report.records} records with {report.events} events in {report.commits} commits"
+    events = (
+        f"{counted(report.records, 'record')} with {counted(report.events, 'event')} "
+        f"in {counted(report.commits, 'commit')}"
+    )
     if report.ok:
-        click.echo(f"{style('ok', 'green')}: {events}, size {report.size}, root {report.root}")
+        click.echo(f"{style('ok', 'green')}: {events}, {_head(report)}")
         if report.values is None:
             click.echo("values were not checked: --without-disclosures")
         if report.trust != "anchor":
@@ -89,9 +98,19 @@ def _show(report: Report) -> None:
                 "trust on first use: give --genesis, or pin genesis in tfaudit.toml, to check it is the right ledger"
             )
         if report.pending:
-            click.echo(f"{report.pending} staged records wait for a commit")
+            waits = "waits" if report.pending == 1 else "wait"
+            click.echo(f"{counted(report.pending, 'staged record')} {waits} for a commit")
     else:
         click.echo(f"{style('NOT ok', 'red')}: {events}; tfaudit verify --json has the details")
+
+
+def _is_no_folder(working: str) -> bool:
+    # Path.is_dir would raise where the folders above are closed to us.
+    return "://" not in working and not os.path.isdir(working)  # noqa: PTH112
+
+
+def _head(report: Report) -> str:
+    return f"size {report.size}, root {report.root}" if report.size else "nothing is recorded yet"
 
 
 def anchor_digest(text: str | None) -> str | None:

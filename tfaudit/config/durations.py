@@ -23,7 +23,8 @@ def parse(text: object, *, what: str, least: timedelta = timedelta(seconds=1), m
     """
     match = _PARTS.fullmatch(text) if isinstance(text, str) and text else None
     if match is None:
-        raise ConfigError(f"{what} is no duration", hint='as in "24h", "30m", "2d" or "1h30m"')
+        given = f'"{text[:40]}", which is ' if isinstance(text, str) else ""
+        raise ConfigError(f"{what} is {given}no duration", hint='as in "24h", "30m", "2d" or "1h30m"')
     found = timedelta(
         seconds=sum(int(count or 0) * unit[1] for count, unit in zip(match.groups(), _SECONDS, strict=True))
     )

@@ -192,9 +192,11 @@ def _translated(verb: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         kind = ForbiddenError if isinstance(error, PermissionError) else LedgerError
-        raise kind(f"can't {verb} {path}: {error.strerror}", hint=_HINTS.get(error.errno or 0)) from error
+        hint = _TO_READ if verb in ("read", "list") and kind is ForbiddenError else _HINTS.get(error.errno or 0)
+        raise kind(f"can't {verb} {path}: {error.strerror or type(error).__name__}", hint=hint) from error
 
 
+_TO_READ: Final = "the folder must be readable for whoever runs tfaudit"
 _HINTS: Final = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",

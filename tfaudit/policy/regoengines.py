@@ -69,7 +69,7 @@ def find(wanted: Name | None, environ: Mapping[str, str]) -> Engine:
                 return Engine(name, "")
         elif (path := shutil.which(name, path=environ.get("PATH", ""))) is not None:
             return Engine(name, str(Path(path).absolute()))
-    missing = wanted if wanted in ("opa", "conftest") else "an engine for Rego"
+    missing = wanted if wanted in ("opa", "conftest") else "engine for Rego"
     raise ConfigError(f"there is no {missing}", hint="put opa or conftest on PATH, or install tfaudit[rego]")
 
 

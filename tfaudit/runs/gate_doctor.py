@@ -69,7 +69,8 @@ def _approvers(rules: Rules, keys: KeySet | None) -> Check:
     from tfaudit.signing import sshkeys
 
     persons = {name for key in rules.approvers for name in key.principals}
-    told = f"{len(rules.approvers)} keys of {len(persons)} approvers"
+    of = "1 approver" if len(persons) == 1 else f"{len(persons)} approvers"
+    told = f"{'1 key' if len(rules.approvers) == 1 else f'{len(rules.approvers)} keys'} of {of}"
     accepted = {key.keyid for key in keys.approvers} if keys is not None else set()
     carried = 0
     for key in rules.approvers:

@@ -82,7 +82,12 @@ def read_key_file(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise ConfigError(f"can't open the key file {path}: {error.strerror}", hint="run `tfaudit setup`") from error
+        hint = (
+            "tfaudit setup makes a ledger's first keys; a key that is kept elsewhere is named by its path"
+            if isinstance(error, FileNotFoundError)
+            else "whoever runs tfaudit must be able to read it"
+        )
+        raise ConfigError(f"can't open the key file {path}: {error.strerror}", hint=hint) from error
     try:
         _check_private(os.fstat(descriptor), path)
         content = os.read(descriptor, MAX_KEY_FILE + 1)

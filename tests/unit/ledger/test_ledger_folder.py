@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import resource
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from tfaudit.errors import LedgerError
 from tfaudit.ledger.folder import FolderStore
-from tfaudit.ledger.store import read
+from tfaudit.ledger.store import ForbiddenError, read
 
 
 def test_an_object_is_created_once(tmp_path: Path) -> None:
@@ -137,6 +138,32 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [entry.key for entry in store.list("")] == ["before"]
     assert list((tmp_path / ".tmp").iterdir()) == []
+
+
+def test_what_may_not_be_read_must_be_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who only reads is not told to make the folder writable."""
+    store = FolderStore(tmp_path)
+    assert store.create("a", b"x")
+
+    def refuse(*_: object, **__: object) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(ForbiddenError, match=r"can't read .*: Permission denied") as raised:
+        store.open("a")
+    assert raised.value.hint == "the folder must be readable for whoever runs tfaudit"
+
+
+def test_a_stream_without_a_place_to_go_back_to_is_one_line(tmp_path: Path) -> None:
+    """An error of a stream, which has no number, is named all the same."""
+
+    class Stream(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+    tail = io.BufferedReader(Stream())
+    with pytest.raises(LedgerError, match=r"can't create .*/a: UnsupportedOperation"):
+        FolderStore(tmp_path).create("a", b"x", tail)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -193,6 +193,12 @@ def test_an_engine_that_is_not_there_denies(tmp_path):
     assert "there is no opa" in error(tmp_path, V1, engine="opa", environ={"PATH": str(tmp_path)})
 
 
+def test_where_no_engine_is_there_at_all_it_is_said(tmp_path, monkeypatch):
+    """Neither program on PATH nor the package."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "there is no engine for Rego" in error(tmp_path, V1, environ={"PATH": str(tmp_path)})
+
+
 def test_very_many_messages_are_limited(tmp_path):
     """Beyond a limit only the number is told, and it still denies."""
     text = 'package main\nimport rego.v1\ndeny contains sprintf("%v", [x]) if some x in numbers.range(1, 700)'

@@ -58,6 +58,17 @@ def test_a_key_that_others_can_reach_is_refused(tmp_path: Path, mode: int) -> No
         open_signer("file:key.pem", base=tmp_path)
 
 
+def test_a_key_that_can_not_be_opened_says_what_to_do(tmp_path: Path) -> None:
+    """Setup helps against a key that is missing, not against one that can't be read."""
+    with pytest.raises(ConfigError, match="No such file") as missing:
+        open_signer("file:key.pem", base=tmp_path)
+    assert "tfaudit setup" in str(missing.value.hint)
+    (tmp_path / "key.pem").touch(0o600)
+    with pytest.raises(ConfigError, match="can't open the key file") as other:
+        open_signer("file:key.pem/key.pem", base=tmp_path)
+    assert other.value.hint == "whoever runs tfaudit must be able to read it"
+
+
 def test_what_is_no_key_is_refused(tmp_path: Path) -> None:
     """A missing file, a folder, garbage, an encrypted key, other algorithms: one clear error each."""
     (tmp_path / "folder").mkdir(mode=0o700)
