@@ -27,6 +27,7 @@ Result = Literal["ok", "warning", "failed"]
 CLOCK_TOLERANCE_SECONDS: Final = 60.0
 LOW_SPACE_BYTES: Final = 256 << 20
 WAIT_SECONDS: Final = 20
+_PROBE: Final = "probe"
 # It counts the SIGTERMs that reach it, and says so when nothing more came for a while.
 _COUNTING: Final = """
 import signal, sys, time
@@ -77,6 +78,7 @@ def examine(config: Config, world: World, *, expires_within: int = 30, fix: bool
         else:
             yield from _guarded("keys", lambda: _keys(config, world))
             yield from _guarded("ledger", lambda: _ledger(config, world))
+            yield from _guarded("working", lambda: _working(config))
             yield from _guarded("clock", lambda: _clock(config, world))
         yield from _guarded("spool", lambda: _spool(config, world))
         yield from _guarded("space", lambda: _space(config))
@@ -251,6 +253,16 @@ def _ledger(config: Config, world: World) -> Check:
         raise LedgerError(f"{config.ledger} lets an object be written twice", hint="it can't be trusted with a ledger")
     store.remove(key)
     return Check(name="ledger", result="ok", message=f"{reader.origin}, size {reader.state.size}, can be written")
+
+
+def _working(config: Config) -> Check:
+    """Write and remove what no reader looks at: without disclosures nothing is recorded."""
+    from tfaudit.runs.ledgers import working_of
+
+    store = working_of(config)
+    store.replace(_PROBE, b"tfaudit doctor\n")
+    store.remove(_PROBE)
+    return Check(name="working", result="ok", message=f"{config.working} can be written and erased")
 
 
 def _clock(config: Config, world: World) -> Check:
