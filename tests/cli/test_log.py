@@ -102,6 +102,17 @@ def test_a_damaged_index_is_removed(place, capfd):
     assert tfaudit(place, capfd, "log", "--json") == before
 
 
+def test_columns_are_as_wide_as_what_stands_in_them(place, capfd):
+    """What was done stands in one column, however long the stack's name is."""
+    place.write("intent", {"command": {"name": "apply", "options": []}, "stack": "github.com/acme/infra network:prod"})
+    out = tfaudit(place, capfd, "log")[1]
+    head, newest, *others = out.splitlines()
+    column = head.index("WHAT")
+    assert newest[column - 2 : column + 5] == "  apply"
+    assert {line[column - 2 : column] for line in others} == {"  "}
+    assert head.index("STACK") < 19 + 18 + 16 + 16
+
+
 def test_a_narrow_terminal_gets_a_line_a_record(place):
     """No line is wider than the terminal, colours or not."""
     for columns, environment in ((60, {}), (30, {"NO_COLOR": "1"})):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -34,6 +35,10 @@ _KINDS: Final = (
     "retention",
 )
 _PLACES: Final = {"staged": "staged: no commit holds it yet", "spool": "waiting in the spool of this machine"}
+_HEAD: Final = ("TIME (UTC)", "RUN", "KIND", "ACTOR", "STACK", "WHAT")
+_MEASURED: Final = 200
+"""So many entries are looked at before the first is written: a log of millions must begin at once."""
+_WIDEST: Final = 48
 _COLOURS: Final = {"errored": "red", "killed": "red", "interrupted": "yellow", "not-started": "yellow", "denied": "red"}
 
 
@@ -76,19 +81,25 @@ def command(
             for entry in view.located(entries):
                 sys.stdout.buffer.write(json_line(entry))
             return looked.exit_code
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        head = True
-        for entry in entries:
-            if head:
-                sys.stdout.write(
-                    style(_cut(_line("TIME (UTC)", "RUN", "KIND", "ACTOR", "STACK", "WHAT"), width), "bold")
-                )
-                sys.stdout.write("\n")
-                head = False
-            sys.stdout.write(_shown(entry, width) + "\n")
-        if head:
+        if not _write_table(entries):
             click.echo("no such record" if view.reader.state.size else "the ledger is empty", err=True)
     return looked.exit_code
+
+
+def _write_table(entries: Iterator[dict[str, Any]]) -> bool:
+    """Write a line an entry, under a head; False where there is none. The first entries say how wide columns are."""
+    first = list(islice(entries, _MEASURED))
+    if not first:
+        return False
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    cells = [_HEAD, *map(_cells, first)]
+    widths = [min(max(map(len, column)), _WIDEST) for column in list(zip(*cells, strict=True))[:-1]]
+    sys.stdout.write(style(_line(_HEAD, widths, width), "bold") + "\n")
+    for entry in chain(first, entries):
+        line = _line(_cells(entry), widths, width)
+        colour = _COLOURS.get(entry["status"] or "")
+        sys.stdout.write((style(line, colour) if colour else line) + "\n")
+    return True
 
 
 def _write_overdue(options: Options, view: View, wanted: Filter, as_json: bool) -> int:
@@ -113,30 +124,24 @@ def _write_overdue(options: Options, view: View, wanted: Filter, as_json: bool) 
     return VerificationError.exit_code if found else 0
 
 
-def _shown(entry: Mapping[str, Any], width: int | None) -> str:
-    actor = entry["actor"]
+def _cells(entry: Mapping[str, Any]) -> tuple[str, ...]:
     what = entry["summary"]
     if entry["place"] in _PLACES:
         what = f"{what} ({_PLACES[entry['place']]})"
-    line = _line(
+    cells = (
         entry["time"][:19].replace("T", " "),
         (entry["run_id"] or entry["record_id"])[:18],
         entry["kind"],
-        principal(actor),
+        principal(entry["actor"]),
         entry["stack"] or "",
         what,
     )
-    line = _cut(printable(line), width)
-    colour = _COLOURS.get(entry["status"] or "")
-    return style(line, colour) if colour else line
+    return tuple(map(printable, cells))
 
 
-def _line(*cells: str) -> str:
-    time, run, kind, actor, stack, what = cells
-    return f"{time:<19}  {run:<18}  {kind:<9}  {actor:<16}  {stack:<24}  {what}"
-
-
-def _cut(line: str, width: int | None) -> str:
+def _line(cells: Sequence[str], widths: Sequence[int], width: int | None) -> str:
+    padded = [cell.ljust(column) for cell, column in zip(cells[:-1], widths, strict=True)]
+    line = "  ".join([*padded, cells[-1]])
     return line if width is None or len(line) <= width else line[: max(width - 1, 1)] + "…"
 
 
