@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -34,7 +35,7 @@ def command(folder: Path | None, in_s3: bool) -> int:
     )
     tell = demo_s3.tell if in_s3 else demo.tell
     tell(folder.resolve(), dict(os.environ), teller)
-    click.echo(f"Remove it with: rm -r {folder}")
+    click.echo(f"Remove it with: rm -r {quote(str(folder))}")
     return 0
 
 

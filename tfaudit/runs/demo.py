@@ -9,8 +9,10 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
+from tfaudit.engine import find
 from tfaudit.errors import InternalError
 
 FIRST: Final = """\
@@ -72,7 +74,16 @@ def tell(folder: Path, environ: Mapping[str, str], teller: Teller) -> None:
     forged = _forge(folder)
     stage.run("--ledger", forged, "verify", code=76)
     teller.say("It shows. To look further:")
-    teller.show(f"cd {folder} && tfaudit log && tfaudit doctor && less .tfaudit/ledger/commits/*")
+    teller.show(f"{_reached(environ)}cd {quote(str(folder))} && tfaudit log && tfaudit doctor")
+    teller.show("less .tfaudit/ledger/commits/*")
+
+
+def _reached(environ: Mapping[str, str]) -> str:
+    """Return what has to be typed first where tfaudit is not on PATH, as in a virtual environment by itself."""
+    own = Path(find.own_path())
+    if own.name != "tfaudit" or shutil.which("tfaudit", path=environ.get("PATH", "")) is not None:
+        return ""
+    return f"export PATH={quote(str(own.parent))}:$PATH && "
 
 
 class Stage:
