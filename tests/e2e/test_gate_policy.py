@@ -55,6 +55,23 @@ def test_a_rule_denies_what_people_approved(project: support.Project, alice: gat
     assert gatekit.findings(gated) == []
 
 
+@pytest.mark.parametrize("way", ["an option", "the environment", "a pattern of the repository's"])
+def test_no_way_to_give_a_value_hides_it_from_a_rule(project: support.Project, alice: gatekit.Person, way: str) -> None:
+    """A value is left out of records for where it comes from; what it would do is looked at all the same."""
+    gated = gatekit.set_up(project, alice)
+    _with_rules(gated, RULES.replace("huge", "0.0.0.0/0"))
+    options = ["-var=size=0.0.0.0/0"] if way == "an option" else []
+    if way == "the environment":
+        gated.environment["TF_VAR_size"] = "0.0.0.0/0"
+    if way == "a pattern of the repository's":
+        gated.write('size = "0.0.0.0/0"\n', "terraform.tfvars")
+        with (gated.folder / "tfaudit.toml").open("a") as file:
+            file.write('\n[capture]\nredact = ["input"]\n')
+    gated.tfaudit("plan", "-out=first.plan", *options)
+    gatekit.approve(gated, alice, "first.plan")
+    assert gatekit.codes(gated.tfaudit("apply", "first.plan", code=77)) == {"policy-deny"}
+
+
 def test_a_rule_warns(project: support.Project, alice: gatekit.Person) -> None:
     """A warning is said and recorded, and stops nothing."""
     gated = gatekit.set_up(project, alice)

@@ -39,6 +39,7 @@ class NameRules:
     """
 
     def __init__(self, *, redact: Sequence[str] = (), keep: Sequence[str] = ()) -> None:
+        self._kept: Final = tuple(keep)
         self._redact: Final = tuple(_pattern(pattern) for pattern in redact)
         self._keep: Final = tuple(_pattern(pattern) for pattern in keep)
         self.by_path: Final = any("." in pattern or pattern.startswith("/") for pattern in (*redact, *keep))
@@ -54,6 +55,10 @@ class NameRules:
                 self._cache.clear()
             known = self._cache[key] = self._decide(name, f"{resource_type}.{path}")
         return known
+
+    def without_redact(self) -> NameRules:
+        """Return the rules without the user's ``redact``; their ``keep`` stays."""
+        return NameRules(keep=self._kept) if self.custom else self
 
     def _decide(self, name: str, path: str) -> bool:
         if any(matches(name, path) for matches in self._keep):

@@ -27,6 +27,7 @@ from tfaudit.plan.model import (
     OutputChange,
     ResourceChange,
 )
+from tfaudit.plan.names import NameRules
 from tfaudit.plan.personal import is_personal
 from tfaudit.plan.redact import Redactor
 from tfaudit.plan.resources import ChangeReader
@@ -77,6 +78,7 @@ class Plan:
     parts: Parts = field(repr=False)
     _checks: tuple[CheckResult, ...]
     _personal: Callable[[str], bool]
+    _own_secrets: frozenset[str] = field(repr=False)
 
     @property
     def size(self) -> int:
@@ -119,6 +121,16 @@ class Plan:
     def checks(self) -> tuple[CheckResult, ...]:
         """Return the results of the checks, as far as they are known at plan time."""
         return self._checks
+
+    def judging(self, *, speaks: bool = False) -> Redactor:
+        """Return what withholds from rules only what the plan itself gives away as a secret: by mark, name or form.
+
+        Not what came by an option or the environment, stands in the backend's configuration or has a name that the user
+        withholds: none of this must hide from a rule what a change does. From rules whose messages may repeat what they
+        see (``speaks``) such a name still withholds its value.
+        """
+        names = self.redactor.names
+        return Redactor(names=names if speaks else names.without_redact()).knowing(self._own_secrets)
 
     def reader(self) -> ChangeReader:
         """Return what reads this plan's entries, one after the other, and withholds what is to be withheld."""
@@ -172,13 +184,22 @@ def _plan(
         exactjson.members(members["output_changes"], what="output_changes") if _has(members, "output_changes") else {}
     )
     seen = survey(changes, redactor.names)
-    secrets = seen.secrets | survey(drift, redactor.names).secrets
-    for raw in outputs.values():
-        secrets.update(found_secrets.in_change(_object(raw), redactor.names, "output"))
-    secrets.update(found_secrets.in_state(_raw(members, "prior_state")))
     variables, configuration = _raw(members, "variables"), _raw(members, "configuration")
-    secrets.update(found_secrets.in_variables(variables, configuration, redactor.names, given))
-    knowing = redactor.knowing(secrets)
+
+    def secrets(names: NameRules, found: Survey) -> set[str]:
+        own = found.secrets | survey(drift, names).secrets
+        for raw in outputs.values():
+            own.update(found_secrets.in_change(_object(raw), names, "output"))
+        own.update(found_secrets.in_state(_raw(members, "prior_state")))
+        own.update(found_secrets.in_variables(variables, configuration, names))
+        return own
+
+    own = secrets(redactor.names, seen)
+    from_outside = found_secrets.in_variables(variables, configuration, redactor.names, given) if given else ()
+    knowing = redactor.knowing((*own, *from_outside))
+    plain = redactor.names.without_redact()
+    if plain is not redactor.names:
+        own = secrets(plain, survey(changes, plain))
     deferred = _array(members, "deferred_changes")
     actions = _array(members, "action_invocations")
     deferred_actions = _array(members, "deferred_action_invocations")
@@ -214,6 +235,7 @@ def _plan(
         ),
         _checks=checks,
         _personal=personal,
+        _own_secrets=frozenset(own),
     )
 
 

@@ -1,7 +1,7 @@
 """What of a change do rules see?
 
-Plain values for an expression language: numbers are numbers, what is unknown is null and listed, what is withheld
-elsewhere is ``[redacted]`` here too, unless the user reveals it to the rules.
+Plain values for an expression language, of which no value comes back: numbers are numbers, what is unknown is null and
+listed, what the plan itself gives away as a secret is ``[redacted]``, unless the user reveals it to the rules.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _paths(change: ResourceChange, chosen: Callable[[AttributeChange], bool]) ->
 
 
 def _shower(plan: Plan, *, reveal: bool) -> Shower:
-    return Shower(plan.redactor, withhold=plan.withheld, reveal=reveal)
+    return Shower(plan.judging(), withhold=plan.withheld, reveal=reveal)
 
 
 def _object(value: Json) -> dict[str, Json]:

@@ -1,9 +1,10 @@
 """What of the whole plan JSON may rules see? The same document, every secret in it replaced by ``[redacted]``.
 
-Withheld is what is withheld in a record: what the engine marks, what is named like a secret, credentials of well-known
-forms, and all of these wherever they recur. The configuration has no marks of its own: an argument there is withheld
-where the engine marks that attribute for any resource of the type, or where it goes to a sensitive variable. In plans
-whose format has no marks, every value is withheld.
+Withheld is what the engine marks, what is named like a secret, credentials of well-known forms, and all of these wherever
+they recur. What came by an option or the environment is withheld where the variable itself stands, not in what is made
+of it: a rule would not see what the change does. The configuration has no marks of its own: an argument there is
+withheld where the engine marks that attribute for any resource of the type, or where it goes to a sensitive variable. In
+plans whose format has no marks, every value is withheld.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _encode: Final = msgspec.json.Encoder().encode
 def redacted_json(data: Buffer, plan: Plan, *, given: Collection[str] = (), reveal: bool = False) -> bytes:
     """Return the plan JSON ``data``, of which ``plan`` was read, without its secrets; with ``reveal``, as it is.
 
-    ``given`` are the input variables whose values came by the environment: they are withheld like sensitive ones.
+    ``given`` are the input variables whose values came by the environment: these are withheld like sensitive ones'.
     Raises :class:`InputError` for what can't be read.
     """
     view = unwrapped(data)
@@ -53,7 +54,7 @@ class _Document:
     """The walk over one plan JSON; it remembers which attributes are marked."""
 
     def __init__(self, plan: Plan, given: Collection[str]) -> None:
-        self._redactor: Final[Redactor] = plan.redactor
+        self._redactor: Final[Redactor] = plan.judging(speaks=True)
         self._withheld: Final = plan.withheld
         self._secret_variables: Final = sensitive(plan) | frozenset(given)
         self._marked: Final[dict[str, set[str]]] = {}
