@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -100,14 +100,6 @@ class Fact:
     """The :func:`tfaudit.alerts.rules.ident` of the alert whose own expression it is."""
     label: str | None = None
     """What a title calls it; None: by the event."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """Facts about one run that became known together."""
-
-    subject: Subject
-    facts: tuple[Fact, ...] = field(default=())
 
 
 def shown(text: str) -> str:

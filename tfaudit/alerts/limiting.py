@@ -44,6 +44,8 @@ UNLIMITED: Final = frozenset({"break-glass"})
 KEPT: Final = int(timedelta(days=7) / timedelta(milliseconds=1))
 """How long what could not be sent is tried again, milliseconds."""
 MAX_OBJECT: Final = 32_768
+_NEVER: Final = 1 << 47
+"""A time that no message was made at: what is later, no calendar has."""
 
 Pass = Literal["send", "last", "hold"]
 
@@ -81,12 +83,6 @@ def is_first(store: Working, alert: str, fact: Fact, *, now: int) -> bool:
         return False
     store.replace(key, content)
     return True
-
-
-def forget(store: Working, alert: str, fact: Fact) -> None:
-    """Take back that the alert has told of it; raises :class:`LedgerError` when the store failed."""
-    if fact.again is not None:
-        store.remove(f"{SENT}{_digest('sent', alert, *fact.key)}.json")
 
 
 def admit(store: Working, alert: str, event: str, *, now: int) -> Pass:
@@ -184,7 +180,7 @@ def _read(store: Working, key: str) -> Iterator[Unsent]:
         return
     match found:
         case {"alert": str(alert), "name": str(name), "to": list(to), "made": int(made), "message": dict(message)}:
-            if all(isinstance(one, str) for one in to) and _is_message(message):
+            if all(isinstance(one, str) for one in to) and 0 <= made < _NEVER and _is_message(message):
                 name_of_key = key.rpartition("/")[2].removesuffix(".json")
                 yield Unsent(key=name_of_key, alert=alert, name=name, to=tuple(to), made=made, message=message)
 

@@ -194,6 +194,8 @@ class _Request(threading.Thread):
             self.answer = self._ask()
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             self.answer = _failed(error, self._at)
+        except Exception as error:  # noqa: BLE001 - a thread would print it, and a secret in it
+            self.answer = Later(reason=f"{self._at.where} could not be asked: {type(error).__name__}")
 
     def _ask(self) -> Reply | Later:
         import urllib3

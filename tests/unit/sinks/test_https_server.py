@@ -79,6 +79,16 @@ def test_one_connection_serves_many_requests(echo):
     assert [server.ask("GET", "/").status for _ in range(5)] == [200] * 5
 
 
+def test_what_nobody_foresaw_is_told_by_its_kind_alone(echo, monkeypatch):
+    """Whatever breaks on the way shows no part of the request, neither in the answer nor on stderr."""
+    printed = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
+    server = server_at(f"{echo.url}/{SECRET}")
+    answer = server.ask("POST", "/x", headers={"Authorization": ("header-canary",)})
+    assert answer == Later(reason=f"{server.at.where} could not be asked: TypeError")
+    assert not printed
+
+
 def test_a_server_that_hangs_is_left(echo):
     """Who says nothing is not waited for beyond the limit, and the next request has a connection of its own."""
     echo.faults.append(Fault(hang=3))
