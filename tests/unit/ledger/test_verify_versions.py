@@ -119,6 +119,27 @@ def test_locks_are_held_against_what_was_promised(
     ]
 
 
+def test_a_genesis_from_before_a_promise_is_no_error(whole: Copy) -> None:
+    """Setup locks it in GOVERNANCE mode where COMPLIANCE is configured afterwards: a warning, unless that has ended."""
+    strict = LOCKED._replace(mode="COMPLIANCE")
+    for genesis, found in ((LOCKED, []), (LOCKED._replace(until=NOW - 1), [("lock-weakened", "error")])):
+        locks = dict.fromkeys(whole.evidence, strict) | {ids.GENESIS_KEY: genesis}
+        report = told(whole, VersionedStore(whole.evidence, promised="COMPLIANCE", locks=locks))
+        assert [(one.code, one.severity) for one in report.findings] == [("lock-weakened", "warning"), *found]
+        assert report.ok is not bool(found)
+
+
+def test_genesis_alone_promises_nothing(whole: Copy) -> None:
+    """Where the log began without locks a single warning says so; a configured retention makes each an error."""
+    unlocked = {key: Lock(None, None, held=False) for key in whole.evidence} | {ids.GENESIS_KEY: LOCKED}
+    report = told(whole, VersionedStore(whole.evidence, locks=unlocked))
+    assert [(one.code, one.severity, one.where) for one in report.findings] == [
+        ("lock-weakened", "warning", "the evidence store")
+    ]
+    assert report.ok
+    assert not told(whole, VersionedStore(whole.evidence, locks=unlocked, promised="GOVERNANCE")).ok
+
+
 def test_where_no_lock_was_promised_none_is_missed(whole: Copy) -> None:
     """A bucket whose genesis is not locked, and no configuration says it should be, has no locks to weaken."""
     unlocked = {key: Lock(None, None, held=False) for key in whole.evidence}

@@ -70,7 +70,11 @@ class Locks:
         lock = store.lock(key)
         if lock is None or lock.held:
             return
-        if lock.mode is None or (self.mode == "COMPLIANCE" and lock.mode != self.mode):
+        weaker = self.mode == "COMPLIANCE" and lock.mode == "GOVERNANCE"
+        if weaker and key == ids.GENESIS_KEY:
+            # On AWS nobody turns the one into the other; and who has its digest needs no lock to know it.
+            yield warning("lock-weakened", key, "genesis was locked in GOVERNANCE mode, before COMPLIANCE was promised")
+        if lock.mode is None or (weaker and key != ids.GENESIS_KEY):
             yield error(
                 "lock-weakened", key, f"this object's lock is {lock.mode or 'gone'}, and {self.mode} was promised"
             )
@@ -83,7 +87,8 @@ class Locks:
 def promised(store: Store, *, now: int) -> tuple[Locks, Finding | None]:
     """Return how the objects of a store are to be locked, as the configuration says or else as genesis is.
 
-    With a finding where locks were promised and the reader may not see any. Genesis was read just before; raises
+    Genesis alone promises nothing: setup locks it also where nobody says how the rest is to be locked. With a finding
+    where that is so, or where locks were promised and the reader may not see any. Genesis was read just before; raises
     :class:`LedgerError` when the store failed.
     """
     if not isinstance(store, Versioned):
@@ -91,10 +96,18 @@ def promised(store: Store, *, now: int) -> tuple[Locks, Finding | None]:
     seen = store.lock(ids.GENESIS_KEY)
     mode = store.locks or (seen.mode if seen else None)
     blind = mode is not None and seen is not None and seen.mode is None and not store.shows_locks(ids.GENESIS_KEY)
+    if not blind and store.locks is None and mode is not None and _is_unlocked(store, ids.commit_key(0)):
+        message = "nothing but genesis is locked: there is no [retention], and the bucket has no default"
+        return Locks(mode=None, now=now), warning("lock-weakened", "the evidence store", message)
     if not blind:
         return Locks(mode=mode, now=now), None
     message = "whether the objects are locked can't be seen: these credentials need s3:GetObjectRetention"
     return Locks(mode=None, now=now), error("unreadable", "the evidence store", message)
+
+
+def _is_unlocked(store: Versioned, key: str) -> bool:
+    lock = store.lock(key)
+    return lock is not None and lock.mode is None and not lock.held
 
 
 def findings(store: Versioned, places: Iterable[tuple[str, str]]) -> Iterator[Finding]:
