@@ -14,21 +14,18 @@ if TYPE_CHECKING:
 
 _SETTLING: Final = frozenset({"apply", "destroy", "refresh", "test"})
 """The commands that a gate holds back."""
-MAX_RECORDS: Final = 32
-"""So many records are followed back; a plan under a pinned gate carries the names on, and ends it."""
 
 
 def names(reader: Reader, state: str) -> tuple[str, ...]:
     """Return the names, those of the latest records first.
 
-    The cost is a few reads: back to the last intent, or to the last record that carries the names on. Raises
+    Each record is read, back to the last intent or the last record that carries the names on, which every plan under a
+    pinned gate does. There is no other end: whoever runs enough of what no gate holds back would reach it. Raises
     :class:`VerificationError` where a record is missing or altered, :class:`LedgerError` when the store failed.
     """
     found: dict[str, None] = {}
     seen = reader.last_of_state(state)
-    for _ in range(MAX_RECORDS):
-        if seen is None:
-            break
+    while seen is not None:
         match seen.predicate.get("stack"):
             case str(name):
                 found[name] = None

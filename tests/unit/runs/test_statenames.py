@@ -77,6 +77,13 @@ def test_what_anyone_may_run_settles_nothing(log):
     assert log.names() == ("three", "two", "one")
 
 
+def test_nor_does_any_number_of_it(log):
+    """However often something is run under another name that no gate holds back, the applied one stays."""
+    for _ in range(50):
+        log.add("operation", "two", "untaint")
+    assert log.names() == ("two", "one")
+
+
 def test_a_plan_under_a_pinned_gate_carries_the_names_on(log):
     """What such a record says it was known as is taken over, and nothing before it is read."""
     log.add("plan", "two", decision={"decision": "deny", "reasons": [], "known_as": ["one"]})
