@@ -23,6 +23,28 @@ PROBE_SECONDS: Final = 120
 """How long a probe is locked: enough to see that a delete is refused."""
 
 
+def put(bucket: Bucket, key: str, body: Body, *, new: bool, **more: object) -> Answer:
+    """Put an object, its digest checked on arrival, encrypted as the settings say; errors as :meth:`Bucket.call`.
+
+    With ``new`` on the condition that nothing is there: else the answer's code is :data:`TAKEN`, or :data:`BUSY` while
+    somebody writes it.
+    """
+    parameters: dict[str, object] = {
+        "Key": bucket.place.prefix + key,
+        "Body": body,
+        "ContentLength": body.size,
+        "ChecksumAlgorithm": "SHA256",
+        "ChecksumSHA256": body.checksum,
+        **({"IfNoneMatch": "*"} if new else {}),
+        **more,
+    }
+    if bucket.settings.kms_key_id:
+        parameters["ServerSideEncryption"] = "aws:kms"
+        parameters["SSEKMSKeyId"] = bucket.settings.kms_key_id
+        parameters["BucketKeyEnabled"] = True
+    return bucket.call("put_object", expected=(TAKEN, BUSY) if new else (), **parameters)
+
+
 class Creator:
     """Creates the objects of a bucket with Object Lock; ``retention`` is given to each, else the default holds."""
 
@@ -57,21 +79,8 @@ class Creator:
         return self._written.get(key)
 
     def _put(self, key: str, body: Body, *, seconds: int | None = None) -> Answer:
-        parameters: dict[str, Any] = {
-            "Key": self._bucket.place.prefix + key,
-            "Body": body,
-            "ContentLength": body.size,
-            "ChecksumAlgorithm": "SHA256",
-            "ChecksumSHA256": body.checksum,
-            "IfNoneMatch": "*",
-        }
         locked = self._lock(seconds)
-        parameters.update(locked)
-        if self._bucket.settings.kms_key_id:
-            parameters["ServerSideEncryption"] = "aws:kms"
-            parameters["SSEKMSKeyId"] = self._bucket.settings.kms_key_id
-            parameters["BucketKeyEnabled"] = True
-        answer = self._bucket.call("put_object", expected=(TAKEN, BUSY), **parameters)
+        answer = put(self._bucket, key, body, new=True, **locked)
         if answer.code is None:
             until = locked.get("ObjectLockRetainUntilDate")
             self._written[key] = Location(answer.body.get("VersionId"), ids.milliseconds(until) if until else None)

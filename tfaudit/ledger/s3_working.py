@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tfaudit.errors import LedgerError
 from tfaudit.ledger.s3_ahead import Ahead
-from tfaudit.ledger.s3_creating import BUSY, TAKEN
+from tfaudit.ledger.s3_creating import TAKEN, put
 from tfaudit.ledger.s3_listing import GONE, Pages, list_current, version_pages
 from tfaudit.ledger.s3_objects import Body, Remote, broken, digest_of, stream
 
@@ -47,7 +47,7 @@ class WorkingBucket:
     def create(self, key: str, head: bytes, tail: BinaryIO | None = None) -> bool:
         """Create an object; see :meth:`tfaudit.ledger.store.Store.create`."""
         body = Body(head, tail)
-        answer = self._put(key, body, IfNoneMatch="*")
+        answer = put(self.bucket, key, body, new=True)
         if answer.code is None:
             return True
         return answer.retried and answer.code == TAKEN and self._is_mine(key, body)
@@ -123,11 +123,11 @@ class WorkingBucket:
         """
         self._settle(key)
         self._fetched.pop(key, None)
-        put = partial(self._put, key, Body(content, None))
+        replace = partial(put, self.bucket, key, Body(content, None), new=False)
         if not (durable or forget):
-            self._replacing[key] = os.getpid(), self.bucket.submit(put)
+            self._replacing[key] = os.getpid(), self.bucket.submit(replace)
             return
-        version = put().body.get("VersionId")
+        version = replace().body.get("VersionId")
         if forget and version not in (None, "null"):
             self._remove_versions(key, but=version)
 
@@ -145,21 +145,6 @@ class WorkingBucket:
         # Threads don't live on in a fork.
         if replaced is not None and process == os.getpid():
             wait([replaced])
-
-    def _put(self, key: str, body: Body, **conditions: object) -> Answer:
-        parameters: dict[str, Any] = {
-            "Key": self.bucket.place.prefix + key,
-            "Body": body,
-            "ContentLength": body.size,
-            "ChecksumAlgorithm": "SHA256",
-            "ChecksumSHA256": body.checksum,
-            **conditions,
-        }
-        if self.bucket.settings.kms_key_id:
-            parameters["ServerSideEncryption"] = "aws:kms"
-            parameters["SSEKMSKeyId"] = self.bucket.settings.kms_key_id
-            parameters["BucketKeyEnabled"] = True
-        return self.bucket.call("put_object", expected=(TAKEN, BUSY) if conditions else (), **parameters)
 
     def _is_mine(self, key: str, body: Body) -> bool:
         found = self.open(key)
