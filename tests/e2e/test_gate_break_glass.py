@@ -51,6 +51,9 @@ def test_the_word_of_who_is_on_call_overrides_approvals_and_freezes(
     assert {"freeze", "quorum"} & gatekit.codes(gated.tfaudit("apply", "fix.plan", code=77))
     done = gated.tfaudit("--break-glass", "apply", "fix.plan")
     assert "BREAK-GLASS" in done.stderr
+    assert "nobody is told that the glass is broken: no [[alert]] asks for break-glass" in done.stderr
+    examined = gated.tfaudit("doctor", code=None)
+    assert "a broken glass alerts nobody" in examined.stdout + examined.stderr
     assert gatekit.deployed(gated) == "small"
     events = [json.loads(line) for line in _exported(gated)]
     assert events

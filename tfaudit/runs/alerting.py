@@ -81,10 +81,13 @@ class Alerts:
 
     def intent(self, recorder: Recorder, planned: Planned | None = None, verdict: Verdict | None = None) -> None:
         """Tell what the run is about to do; its intent is written. A broken glass is told of before all else."""
+        broke = verdict is not None and verdict.decision.break_glass
+        if broke and not any("break-glass" in alert.on for alert in self._run.config.alerts):
+            self._run.world.say("nobody is told that the glass is broken: no [[alert]] asks for break-glass")
         if not self._is_on:
             return
         seen = self._see(recorder, planned, verdict)
-        if verdict is not None and verdict.decision.break_glass:
+        if broke:
             self._start("alert", lambda: self._with_notices(lambda notices: notices.broke_glass(seen)))
         self._do(lambda notices: notices.intent(seen))
 

@@ -34,6 +34,13 @@ def examine(config: Config, world: World) -> Iterator[Check]:
     yield _gate(config, found, rules)
     if rules is not None:
         yield _approvers(rules, keys)
+        if rules.break_glass is not None and not any("break-glass" in alert.on for alert in config.alerts):
+            yield Check(
+                name="break-glass",
+                result="warning",
+                message="a broken glass alerts nobody: no [[alert]] here asks for break-glass",
+                hint="an [[alert]] in /etc/tfaudit/tfaudit.toml is one that no repository can take away",
+            )
     for line in inforce.warnings_of(config, found):
         yield Check(name="gate", result="warning", message=line)
 
