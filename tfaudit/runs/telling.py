@@ -6,7 +6,7 @@ Nothing here can stop a run or change its exit code, and where nobody is to be t
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from tfaudit.errors import LedgerError
 from tfaudit.runs import alerting
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tfaudit.runs.planning import Planned
     from tfaudit.runs.recording import Recorder
     from tfaudit.runs.run import Run
+
+INTERRUPTED_SECONDS: Final = 5.0
+"""What the end of an interrupted run waits for its alerts at most: whoever interrupts a job kills it soon after."""
 
 
 class Telling:
@@ -42,7 +45,8 @@ class Telling:
         if self._is_recorded and self._run.config.sinks and not before:
             self._deliver()
         # A signal while copies are sent ends the waiting for the alerts as well: whoever sent it won't send it twice.
-        self._alerts.close(stop=lambda: self._relay.interrupts > before)
+        seconds = INTERRUPTED_SECONDS if before else alerting.CLOSE_SECONDS
+        self._alerts.close(seconds, stop=lambda: self._relay.interrupts > before)
 
     def intent(self, recorder: Recorder, planned: Planned | None, verdict: Verdict | None) -> None:
         """Tell what the run is about to do; its intent is in the log. Returns at once."""
