@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 MAX_RETRIED: Final = 50
 """What could not be sent before that one ``deliver`` tries again."""
+MAX_FAILED: Final = 2
+"""How often it fails to reach a target before it leaves it in peace: one that is silent costs seconds each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +157,7 @@ class Teller:
     def _resend(self) -> None:
         now = self.now()
         known = {target for alert in self.alerts for target in alert.to}
+        failures: Counter[str] = Counter()
         for tried, (key, unsent) in enumerate(limiting.waiting(self.working)):
             # Only to where the configuration sends alerts now: the store is no place to name a target.
             to = tuple(target for target in unsent.to if target in known)
@@ -163,12 +167,13 @@ class Teller:
             if tried >= MAX_RETRIED:
                 break
             told = _message(unsent, late=limiting.time_text(unsent.made))
-            failed = sending.send(told, to, self._environ)
-            if not failed:
+            failed = sending.send(told, [each for each in to if failures[each] < MAX_FAILED], self._environ)
+            rest = tuple(each for each in to if each in failed or failures[each] >= MAX_FAILED)
+            failures.update(failed.keys())
+            if not rest:
                 self.working.remove(key)
-                continue
-            if set(failed) != set(unsent.to):
-                limiting.keep(self.working, replace(unsent, to=tuple(failed)))
+            elif set(rest) != set(unsent.to):
+                limiting.keep(self.working, replace(unsent, to=rest))
             for reference, why in failed.items():
                 self.say(f'alert "{unsent.name}" of {limiting.time_text(unsent.made)} was not sent: {reference} {why}')
 

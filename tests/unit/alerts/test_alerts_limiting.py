@@ -33,13 +33,14 @@ class World:
         self.receiver = receiver
         self.said: list[str] = []
         self.url = receiver.url()
+        self.other = "https://nowhere.invalid/"
 
     def teller(self, *alerts: AlertSettings, store: Callable[[], Working] | None = None) -> Teller:
         """Return another job's."""
         return Teller(
             alerts or (alert(),),
             store=store or (lambda: self.store),
-            environ={"PATH": os.environ["PATH"], "HOOK": self.url},
+            environ={"PATH": os.environ["PATH"], "HOOK": self.url, "OTHER": self.other},
             clock=lambda: self.time,
             entropy=os.urandom,
             say=self.said.append,
@@ -156,6 +157,26 @@ def test_only_the_targets_that_failed_are_tried_again(world: World) -> None:
     assert "env:MISSING" in world.said[0]
     world.teller(two).retry()
     assert len(world.titles) == 1
+
+
+def test_a_target_that_still_fails_is_left_in_peace(world: World) -> None:
+    """One that is silent costs seconds each time: after two failures the rest waits, and goes to the other targets."""
+    world.receiver.status = 503
+    with alertkit.receiver(status=503) as other:
+        world.other = other.url()
+        teller = world.teller(alert(to=("env:HOOK", "env:OTHER")))
+        for _ in range(limiting.AT_MOST):
+            teller.tell(*_destroys())
+        world.receiver.got.clear()
+        other.status = 200
+        other.got.clear()
+        teller.retry()
+        assert (len(world.receiver.got), len(other.got)) == (2, limiting.AT_MOST)
+        world.receiver.status = 200
+        world.receiver.got.clear()
+        teller.retry()
+        assert (len(world.receiver.got), len(other.got)) == (limiting.AT_MOST, limiting.AT_MOST)
+    assert not [key for key in world.kept() if key.startswith(limiting.WAITING)]
 
 
 def test_a_target_that_the_configuration_no_longer_names_is_not_sent_to(world: World) -> None:
