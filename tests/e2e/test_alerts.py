@@ -223,31 +223,6 @@ def test_a_run_that_is_interrupted_waits_less_for_a_silent_target(
     assert "gave no answer in time" not in said
 
 
-def test_a_run_that_is_interrupted_waits_less_for_a_silent_target(
-    ready: support.Project, receiver: alertkit.Receiver
-) -> None:
-    """Whoever interrupts a job kills it soon after: before the target's time is over it ends as the engine does."""
-    ready.tfaudit("apply", "-auto-approve")
-    receiver.delay = 60.0
-    ready.write(SLOW)
-    process = subprocess.Popen(
-        [str(support.TFAUDIT), "apply", "-auto-approve"],
-        cwd=ready.folder,
-        env=ready.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    _wait_for_children(process.pid, "sendchild")
-    process.terminate()
-    _, said = process.communicate(timeout=support.TIMEOUT)
-    assert process.returncode == 1, said
-    assert " interrupted: " in said
-    assert "not every alert could be sent in time" in said
-    assert "gave no answer in time" not in said
-
-
 def test_an_alert_without_its_secret_is_a_line_and_no_more(ready: support.Project, receiver: alertkit.Receiver) -> None:
     """And doctor says so before."""
     (ready.folder / "hook").unlink()
