@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import ConfigError, InternalError, TfauditError, UnavailableError
-from tfaudit.runs.delivering import Delivered, State
+from tfaudit.runs.delivering import GRACE, Delivered, State
 
 if TYPE_CHECKING:
     from tfaudit.config import Config
@@ -69,7 +69,10 @@ class Job:
         """Wait for it until ``last``, by the clock that only goes forward, and leave it behind then."""
         self.thread.join(max(last - time.monotonic(), 0))
         if self.thread.is_alive() and self._delivery is not None:
-            self._delivery.let_go()
+            # The store may be what hangs: then the lease ends by itself.
+            letting_go = threading.Thread(target=self._delivery.let_go, daemon=True)
+            letting_go.start()
+            letting_go.join(GRACE)
 
     def outcome(self) -> Delivered:
         """Return what came of it, also where it did not end in time."""
