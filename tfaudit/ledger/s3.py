@@ -360,7 +360,7 @@ def _unreachable(bucket: Bucket, error: Exception) -> LedgerError:
         )
     if awsclient.lacks_credentials(error):
         return LedgerError(f"the AWS credentials for {bucket} can't be had: {_one_line(str(error))}")
-    if isinstance(error, exceptions.SSLError):
+    if isinstance(error, exceptions.SSLError) and "WRONG_VERSION_NUMBER" not in str(error):
         return LedgerError(
             f"{bucket} can't be reached: {_one_line(str(error))}",
             hint="AWS_CA_BUNDLE names the file of the authorities to trust",

@@ -114,11 +114,15 @@ def version_pages(
         yield page, not truncated
         if not truncated:
             return
+        last = parameters.get("KeyMarker", ""), parameters.get("VersionIdMarker")
         parameters["KeyMarker"] = page["NextKeyMarker"]
         if page.get("NextVersionIdMarker"):
             parameters["VersionIdMarker"] = page["NextVersionIdMarker"]
         else:
             parameters.pop("VersionIdMarker", None)
+        if parameters["KeyMarker"] < last[0] or (parameters["KeyMarker"], parameters.get("VersionIdMarker")) == last:
+            # It would never end.
+            raise bucket.unreadable(operation)
         pages = None if pages is None else pages - 1
 
 
@@ -133,4 +137,6 @@ def list_current(source: Pages, prefix: str, *, after: str, shallow: bool) -> It
         yield from sorted(found)
         if not page.get("IsTruncated"):
             return
+        if parameters.get("ContinuationToken") == page["NextContinuationToken"]:
+            raise source.bucket.unreadable(operation)
         parameters["ContinuationToken"] = page["NextContinuationToken"]

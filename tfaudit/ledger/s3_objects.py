@@ -157,7 +157,11 @@ def get(bucket: Bucket, key: str, version: str | None, *, start: int, end: int) 
     parameters: dict[str, Any] = {"Key": bucket.place.prefix + key, "Range": f"bytes={start}-{end - 1}"}
     if version is not None:
         parameters["VersionId"] = version
-    return bucket.call("get_object", **parameters).body
+    answer = bucket.call("get_object", **parameters).body
+    if start and not str(answer.get("ContentRange", "")).startswith(f"bytes {start}-"):
+        answer["Body"].close()
+        raise bucket.unreadable("get_object")
+    return answer
 
 
 def stream(raw: Remote, *, begun: bool = False) -> BinaryIO:

@@ -690,8 +690,8 @@ def test_a_large_body_is_the_sdks(store: Store, bucket: Bucket, monkeypatch: pyt
 def test_a_broken_stream_is_taken_up_where_it_broke(store: Store, bucket: Bucket) -> None:
     """Whoever reads gets the whole object."""
     store.answers = [
-        (206, {"Content-Length": "10"}, b"01234"),
-        (206, {}, b"56789"),
+        (206, {"Content-Length": "10", "Content-Range": "bytes 0-9/10"}, b"01234"),
+        (206, {"Content-Range": "bytes 5-9/10"}, b"56789"),
     ]
     with stream(Remote(bucket, "a", end=10, version="v1")) as source:
         assert source.read() == b"0123456789"
@@ -738,6 +738,38 @@ def test_what_is_no_listing_is_not_taken_for_an_empty_one(store: Store, either: 
         [*EvidenceBucket(either).list("")]
 
 
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [(200, {}, listed(b"<IsTruncated>true</IsTruncated><NextKeyMarker>a b/x</NextKeyMarker>"))],
+        [
+            (200, {}, listed(b"<IsTruncated>true</IsTruncated><NextKeyMarker>a b/y</NextKeyMarker>")),
+            (200, {}, listed(b"<IsTruncated>true</IsTruncated><NextKeyMarker>a b/x</NextKeyMarker>")),
+        ],
+    ],
+    ids=["again", "back"],
+)
+def test_a_listing_that_gets_no_further_ends(store: Store, either: Bucket, answers: list[Any]) -> None:
+    """Nobody waits for ever for the next page."""
+    store.answers = answers
+    with pytest.raises(LedgerError, match="list object versions: the answer can't be read"):
+        [*EvidenceBucket(either).list("")]
+    current = b"<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>"
+    store.answers = [(200, {}, current + b"</ListBucketResult>")]
+    with pytest.raises(LedgerError, match="list objects v2: the answer can't be read"):
+        [*WorkingBucket(either).list("")]
+
+
+def test_a_part_that_begins_elsewhere_is_not_the_part(store: Store, either: Bucket) -> None:
+    """A store that gives the whole where the rest was asked for is not believed."""
+    store.answers = [
+        (206, {"Content-Length": "10", "Content-Range": "bytes 0-9/10"}, b"01234"),
+        (200, {}, b"0123456789"),
+    ]
+    with stream(Remote(either, "a", end=10, version="v1")) as source, pytest.raises(LedgerError, match="can't be read"):
+        source.read()
+
+
 def test_headers_that_mean_nothing_are_a_failure(store: Store, either: Bucket) -> None:
     """The SDK's parser has no words for them."""
     store.answers = [(200, {"x-amz-object-lock-retain-until-date": "soon"}, b"content")]
@@ -777,6 +809,14 @@ def test_a_certificate_that_nobody_trusts_is_told(
             there.call("list_objects_v2", Prefix="a/")
         assert store.seen == []
     assert caught.value.hint == "AWS_CA_BUNDLE names the file of the authorities to trust"
+
+
+def test_a_store_without_tls_is_no_matter_of_authorities(store: Store, bucket: Bucket) -> None:
+    """Its address is wrong."""
+    there = Bucket("s3://bucket/a", S3Settings(endpoint_url=store.address.replace("http:", "https:")))
+    with pytest.raises(LedgerError, match="can't be reached: SSL validation failed") as caught:
+        there.call("list_objects_v2", Prefix="a/")
+    assert caught.value.hint == "is the endpoint right, and up?"
 
 
 def test_the_sdk_is_not_loaded_for_plain_requests(store: Store, tmp_path: Path) -> None:
