@@ -87,6 +87,17 @@ def test_a_run_that_says_it_was_not_gated_is_seen(election: Election, pin: Pin) 
     assert (only(election).code, only(election).where) == ("unapproved-change", where)
 
 
+def test_a_state_that_is_put_in_a_gated_ones_place_is_told_of(election: Election, pin: Pin) -> None:
+    """What led to it may have gone past tfaudit, and its serial is explained. Where nothing is gated it is fine."""
+    ungated(election, "state push")
+    pin()
+    where = ungated(election, "state push")
+    ungated(election, "state mv")
+    found = only(election)
+    assert (found.code, found.severity, found.where) == ("decision-unchecked", "warning", where)
+    assert "state push" in found.message
+
+
 def test_another_name_for_the_same_state_is_no_way_around(election: Election, pin: Pin) -> None:
     """A repository that calls itself otherwise is still the stack that its state was last applied as."""
     pin(approvals=0, stacks=(StackGate(pattern=STACK, gate=GateSettings(approvals=1)),))

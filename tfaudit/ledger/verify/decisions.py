@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 GATED: Final = frozenset({"apply", "destroy", "refresh", "test"})
 """The commands that a gate is for."""
 BASIS: Final = "/decision/basis"
+_PUSH: Final = "state push"
+"""What puts a state in place of another one, whatever led to it."""
 
 _DECIDED: Final = f"""
 SELECT decided.position, decided.record_id, leaf.writer, leaf.leaf, leaf.kind, leaf.refers, leaf.state, leaf.keys,
@@ -119,7 +121,7 @@ class Decisions:
                 said = "; nothing tells yet whether it went on" if fresh else ""
                 yield told("unapproved-change", decided.place, f"this run {wrong}{said}", who=decided.who)
             except _Unknown as unknown:
-                message = f"whether this run was rightly allowed can't be told any more: {unknown}"
+                message = f"whether this run was rightly allowed can't be told: {unknown}"
                 yield warning("decision-unchecked", decided.place, message, who=decided.who)
 
     def _check(self, decided: _Decided) -> None:
@@ -188,12 +190,15 @@ class Decisions:
             raise _Wrong("does not say rightly by when somebody has to review that it broke the glass")
 
     def _check_ungated(self, decided: _Decided) -> None:
-        """Raise where a run of a gated command says that no gate was in force and a bundle says that one was."""
-        if decided.command not in GATED or decided.keys < 0 or decided.stack is None:
+        """Raise where a run says that no gate was in force, and a bundle says that one was for what it did."""
+        if decided.command not in (*GATED, _PUSH) or decided.keys < 0 or decided.stack is None:
             return
         there = self._in_force(decided.keys)
-        if there is not None and inforce.least_rules(there, *self._names(decided)) is not None:
-            raise _Wrong("says that it was not gated, and the pinned configuration gates its stack")
+        if there is None or inforce.least_rules(there, *self._names(decided)) is None:
+            return
+        if decided.command == _PUSH:
+            raise _Unknown("by state push it put another state in place, and no decision was made on what led to that")
+        raise _Wrong("says that it was not gated, and the pinned configuration gates its stack")
 
     def _in_force(self, keys: int) -> Pinned | None:
         """Return the bundle in force where ``keys`` is the commit that gave the keys in force."""
