@@ -151,10 +151,12 @@ def test_the_upkeep_prints_its_formats(project):
 
 
 def test_the_configuration_that_setup_writes_has_its_format(lived):
-    """The tfaudit.toml of `setup` is a config.v1 document."""
+    """The tfaudit.toml of `setup --yes` is a config.v1 document that asks for no gate, policy or sink."""
     import tomllib
 
-    schema.validate("config.v1", tomllib.loads((lived.folder / "tfaudit.toml").read_text()))
+    written = tomllib.loads((lived.folder / "tfaudit.toml").read_text())
+    schema.validate("config.v1", written)
+    assert set(written) == {"ledger", "working", "stack", "genesis", "signer"}
 
 
 def _killed(project, number, steps, variable):
