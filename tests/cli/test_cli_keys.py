@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -56,6 +57,21 @@ def test_a_key_is_replaced_by_a_named_one(here, keys):
     code, out, err = keys("rotate", "log", "--to", "file:new.pem")
     assert (code, "the log key is replaced" in out) == (0, True)
     assert 'set log = "file:new.pem"' in err
+
+
+def test_a_rotation_that_was_cut_off_says_what_finishes_it(here, keys):
+    """Killed after the ledger took the key and before the files were swapped: the same command again."""
+    folder = here / ".tfaudit/keys"
+    assert keys("rotate", "log")[0] == 0
+    (old,) = folder.glob("log.pem.*.old")
+    (folder / "log.pem").rename(folder / "log.pem.next")
+    old.rename(folder / "log.pem")
+    create_key_file(here / "ci.pem")
+    code, _, err = keys("add", "file:ci.pem")
+    assert (code, "run `tfaudit keys rotate log` again" in err) == (78, True)
+    assert re.search(r"the log key [^+ ]+\+[0-9a-f]{8} is not this ledger's", err)
+    assert "an earlier rotation has been finished" in keys("rotate", "log")[2]
+    assert keys("add", "file:ci.pem")[0] == 0
 
 
 def test_the_root_key_is_replaced(here, keys):

@@ -46,13 +46,15 @@ class Committer:
         for key, _ in self.log:
             if key not in keys.log:
                 raise ConfigError(
-                    f"the log key {key.vkey.rsplit('+', 1)[0]} is not this ledger's",
-                    hint="use the log key that `tfaudit setup` made for it, or leave [signer] log out",
+                    f"the log key {'+'.join(key.vkey.split('+', 2)[:2])} is not this ledger's",
+                    hint="`tfaudit keys list` shows its own; after a rotation that was cut off, "
+                    "run `tfaudit keys rotate log` again",
                 )
         if keys.signer(self.signer.public.keyid) is None:
             raise ConfigError(
                 f"the record key {self.signer.public.keyid[:16]}… is not accepted by this ledger",
-                hint="its root key must accept it first: `tfaudit keys`",
+                hint="its root key must accept it first: `tfaudit keys add`; after a rotation that was cut off, "
+                "run `tfaudit keys rotate record` again",
             )
 
     def commit(self, own: tuple[RecordLine, bytes], since: Iterable[Live]) -> Live:

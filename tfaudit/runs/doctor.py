@@ -28,6 +28,9 @@ CLOCK_TOLERANCE_SECONDS: Final = 60.0
 LOW_SPACE_BYTES: Final = 256 << 20
 WAIT_SECONDS: Final = 20
 _PROBE: Final = "probe"
+_NOT_IN_FORCE: Final = (
+    "tfaudit keys list shows those in force; after a rotation that was cut off, run tfaudit keys rotate again"
+)
 # It counts the SIGTERMs that reach it, and says so when nothing more came for a while.
 _COUNTING: Final = """
 import signal, sys, time
@@ -221,14 +224,12 @@ def _keys(config: Config, world: World) -> Check:
     keys = open_ledger(config, world).reader().state.keys
     record = open_signer(config.signer_record, base=config.root).public.keyid
     if keys.signer(record) is None:
-        raise ConfigError(
-            f"the ledger does not accept the record key {record[:16]}…", hint="tfaudit keys list shows those in force"
-        )
+        raise ConfigError(f"the ledger does not accept the record key {record[:16]}…", hint=_NOT_IN_FORCE)
     if config.signer_log is None:
         return Check(name="keys", result="ok", message="the record key is accepted; a sequencer holds the log's key")
     log = open_signer(config.signer_log, base=config.root).public.keyid
     if all(key.public.keyid != log for key in keys.log):
-        raise ConfigError(f"the ledger does not accept the log key {log[:16]}…", hint="tfaudit keys list")
+        raise ConfigError(f"the ledger does not accept the log key {log[:16]}…", hint=_NOT_IN_FORCE)
     return Check(
         name="keys",
         result="ok",
