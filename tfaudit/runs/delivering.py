@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 State = Literal["done", "left", "busy", "misconfigured", "failed"]
 
 GRACE: Final = 1.0
-"""Seconds beyond the budget for keeping what was answered last, and then for letting go of a sink that hangs."""
+"""Seconds beyond the budget for keeping what was answered last."""
 _LOOK: Final = 0.1
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import ConfigError, InternalError, TfauditError, UnavailableError
-from tfaudit.runs.delivering import GRACE, Delivered, State
+from tfaudit.runs.delivering import Delivered, State
 
 if TYPE_CHECKING:
     from tfaudit.config import Config
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STUCK: Final = 120.0
 """Seconds without an answer after which a sink is left behind even where there is no budget."""
+STORE_SECONDS: Final = 5.0
+"""Seconds beyond the end for a slow store to keep what was answered last, or to end the lease."""
 _STATES: Final[Mapping[str, tuple[State, int]]] = {
     "done": ("done", 0),
     "taken": ("busy", 0),
@@ -68,11 +70,16 @@ class Job:
     def end(self, last: float) -> None:
         """Wait for it until ``last``, by the clock that only goes forward, and leave it behind then."""
         self.thread.join(max(last - time.monotonic(), 0))
-        if self.thread.is_alive() and self._delivery is not None:
-            # The store may be what hangs: then the lease ends by itself.
+        if not self.thread.is_alive() or self._delivery is None:
+            return
+        # Where the store hangs, too, the lease ends by itself.
+        left = max(last + STORE_SECONDS - time.monotonic(), 0)
+        if self._delivery.keeping:
+            self.thread.join(left)
+        else:
             letting_go = threading.Thread(target=self._delivery.let_go, daemon=True)
             letting_go.start()
-            letting_go.join(GRACE)
+            letting_go.join(left)
 
     def outcome(self) -> Delivered:
         """Return what came of it, also where it did not end in time."""

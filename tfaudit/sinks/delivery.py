@@ -83,6 +83,11 @@ class Delivery:
         at = self._outbox or self._retried
         return None if at is None else at.sending
 
+    @property
+    def keeping(self) -> bool:
+        """Whether it is between two answers, where only the stores can hold it up."""
+        return (self._outbox or self._retried) is not None and self.sending is None
+
     def deliver(self) -> Ended:
         """Deliver until nothing is left, or the sink or the pace ends it.
 
