@@ -238,6 +238,43 @@ def test_a_slow_sink_is_further_after_each_short_run(delivering, receiver):
     assert len(receiver.ids) - len(written(delivering)) <= 1
 
 
+def test_a_machine_at_its_limit_applies_and_records(delivering, receiver):
+    """Where no thread can be started for sinks and alerts, lines say so, and the exit code stays the engine's."""
+    add(delivering, '\n[[alert]]\nname = "team"\nto = ["env:HOOK"]\n')
+    command = [sys.executable, "-c", _NO_THREADS, "apply", "-auto-approve", "-input=false"]
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        cwd=delivering.folder,
+        env=delivering.environment,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "tfaudit: nothing is delivered: no thread can be started" in done.stderr
+    assert "tfaudit: an alert could not be made: no thread can be started" in done.stderr
+    assert {line["kind"] for line in map(json.loads, delivering.tfaudit("log", "--json").stdout.splitlines())} == {
+        "intent",
+        "outcome",
+    }
+    assert deliver(delivering)["left"] == 0
+    assert receiver.ids == written(delivering)
+
+
+_NO_THREADS = """
+import sys, threading
+start = threading.Thread.start
+def limited(thread):
+    if thread.name.startswith(("sink", "alert")):
+        raise RuntimeError("can't start new thread")
+    start(thread)
+threading.Thread.start = limited
+from tfaudit.cli.main import main
+sys.exit(main(sys.argv[1:], shim=None))
+"""
+
+
 def test_a_refusal_is_a_dead_letter_with_its_reason(delivering, receiver):
     """What the receiver refuses for good is told, kept by id and reason, blocks nothing, and can be tried again."""
     receiver.fate = lambda number: "refuse" if number == 2 else "take"

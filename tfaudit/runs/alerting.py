@@ -110,8 +110,6 @@ class Alerts:
 
     def close(self, seconds: float = CLOSE_SECONDS, *, stop: Callable[[], bool] = lambda: False) -> None:
         """Wait for what is still being told, at most so long and until ``stop``, and say what could not be."""
-        if not self._threads:
-            return
         end = time.monotonic() + seconds
         if self._work is not None:
             self._work.put(None)
@@ -151,8 +149,12 @@ class Alerts:
 
     def _start(self, name: str, what: Callable[[], None]) -> None:
         thread = threading.Thread(target=what, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            self._problems.append("an alert could not be made: no thread can be started")
+        else:
+            self._threads.append(thread)
 
     def _serve(self, notices: Notices, work: SimpleQueue[Callable[[Notices], None] | None]) -> None:
         while (what := work.get()) is not None:

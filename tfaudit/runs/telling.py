@@ -74,4 +74,10 @@ class Telling:
     def _deliver(self) -> None:
         from tfaudit.runs.delivering import deliver_after
 
-        self._alerts.undelivered(deliver_after(self._run, tuple(self._receipts.values()), self._relay))
+        try:
+            found = deliver_after(self._run, tuple(self._receipts.values()), self._relay)
+        except RuntimeError:
+            # A machine at its limit, and a run that is over: its exit code is the engine's.
+            self._run.world.say("nothing is delivered: no thread can be started")
+        else:
+            self._alerts.undelivered(found)
