@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+_DEFAULT: Final = "default"
 _PLACE: Final[Mapping[str, tuple[str, ...]]] = {
     "azurerm": ("environment", "storage_account_name", "container_name", "key"),
     "cloud": ("hostname", "organization"),
@@ -43,6 +44,23 @@ def remote(backend: str, config: Mapping[str, object]) -> tuple[str, ...]:
             if isinstance(member, dict):
                 parts += [_plain(member.get("name")), _plain(member.get("prefix"))]
     return tuple(parts)
+
+
+def of_state(backend: str, config: Mapping[str, object], workspace: str) -> tuple[tuple[str, ...], str]:
+    """Return the place of a workspace's state and the workspace, the same however one stored object is spelled.
+
+    Where a backend puts a workspace's name into the object's, the very object is also that of another key in the
+    default workspace: it is told as that. The joints are Terraform's and OpenTofu's own.
+    """
+    match backend, remote(backend, config):
+        case "s3", (bucket, prefix, key) if key:
+            name = key if workspace == _DEFAULT else f"{prefix or 'env:'}/{workspace}/{key}"
+            return (bucket, "", name), _DEFAULT
+        case "azurerm" | "consul", (*above, key) if key:
+            joint = "env:" if backend == "azurerm" else "-env:"
+            return (*above, key if workspace == _DEFAULT else f"{key}{joint}{workspace}"), _DEFAULT
+        case _, place:
+            return place, workspace
 
 
 def _plain(value: object) -> str:

@@ -257,14 +257,15 @@ def _state_key(run: Run, repository: Repository | None, stack: str, nonce: bytes
     backend = run.workdir.backend()
     kind = backend.type if backend else "local"
     state_path = run.workdir.state_path(run.invocation)
+    workspace = run.workdir.workspace
     if state_path is not None:
         root = repository.root if repository else run.config.root
         # A relative path says nothing by itself: every repository has a terraform.tfstate.
         place = (_home(run, repository, stack), *location.local(state_path, root))
     elif backend is not None:
-        place = location.remote(backend.type, backend.config)
+        place, workspace = location.of_state(backend.type, backend.config, workspace)
         if not any(place):
             place = (_home(run, repository, stack),)
     else:
         return None
-    return state_key(nonce=nonce, backend=kind, location=place, workspace=run.workdir.workspace)
+    return state_key(nonce=nonce, backend=kind, location=place, workspace=workspace)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tfaudit.runs import location
 
 
@@ -32,3 +34,39 @@ def test_cloud_workspaces_take_part() -> None:
 def test_an_unknown_backend_has_no_place() -> None:
     """Which of its settings are secret can't be known."""
     assert location.remote("new", {"token": "x"}) == ()
+
+
+S3 = {"bucket": "b", "key": "app.tfstate"}
+AZURE = {"storage_account_name": "a", "container_name": "c", "key": "app.tfstate"}
+CONSUL = {"address": "127.0.0.1:8500", "path": "app"}
+
+
+@pytest.mark.parametrize(
+    ("backend", "one", "other"),
+    [
+        ("s3", (S3, "prod"), ({**S3, "workspace_key_prefix": "env:"}, "prod")),
+        ("s3", (S3, "prod"), ({**S3, "key": "env:/prod/app.tfstate"}, "default")),
+        ("s3", ({**S3, "workspace_key_prefix": "w/x"}, "prod"), ({**S3, "key": "w/x/prod/app.tfstate"}, "default")),
+        ("s3", (S3, "default"), ({**S3, "workspace_key_prefix": "w"}, "default")),
+        ("azurerm", (AZURE, "prod"), ({**AZURE, "key": "app.tfstateenv:prod"}, "default")),
+        ("consul", (CONSUL, "prod"), ({**CONSUL, "path": "app-env:prod"}, "default")),
+    ],
+)
+def test_one_state_has_one_place_however_it_is_spelled(
+    backend: str, one: tuple[dict[str, str], str], other: tuple[dict[str, str], str]
+) -> None:
+    """A workspace's state can also be reached as another key's in the default workspace."""
+    assert location.of_state(backend, *one) == location.of_state(backend, *other)
+
+
+@pytest.mark.parametrize(("backend", "config"), [("s3", S3), ("azurerm", AZURE), ("consul", CONSUL), ("gcs", S3)])
+def test_workspaces_are_told_apart(backend: str, config: dict[str, str]) -> None:
+    """Each has a state of its own; the default one's place is what its settings say."""
+    default = location.of_state(backend, config, "default")
+    assert default == (location.remote(backend, config), "default")
+    assert len({location.of_state(backend, config, name) for name in ("default", "a", "b")}) == 3
+
+
+def test_a_place_that_nothing_names_stays_none() -> None:
+    """The caller has another name for it."""
+    assert location.of_state("s3", {}, "prod") == (("", "", ""), "prod")
