@@ -78,17 +78,24 @@ class Teller:
 
     def tell(self, subject: Subject, found: Sequence[Fact]) -> None:
         """Tell the facts to whoever asked for them, all alerts at once; returns when that is done."""
+        broken: list[Exception] = []
+
+        def tell(alert: AlertSettings, chosen: Sequence[Fact]) -> None:
+            try:
+                self._tell(alert, subject, chosen)
+            except Exception as error:  # noqa: BLE001 - raised again below: a thread would print it, and a value in it
+                broken.append(error)
+
         wanted = [(alert, chosen) for alert in self.alerts if (chosen := rules.chosen(alert, found))]
-        threads = [
-            threading.Thread(target=self._tell, args=(alert, subject, chosen), daemon=True)
-            for alert, chosen in wanted[1:]
-        ]
+        threads = [threading.Thread(target=tell, args=each, daemon=True) for each in wanted[1:]]
         for thread in threads:
             thread.start()
-        for alert, chosen in wanted[:1]:
-            self._tell(alert, subject, chosen)
+        for each in wanted[:1]:
+            tell(*each)
         for thread in threads:
             thread.join()
+        if broken:
+            raise broken[0]
 
     def _tell(self, alert: AlertSettings, subject: Subject, found: Sequence[Fact]) -> None:
         who = rules.ident(alert)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from pathlib import Path
 import alertkit
 import pytest
 
+from tfaudit import canonical
 from tfaudit.alerts import facts, limiting
 from tfaudit.alerts.facts import Subject
 from tfaudit.alerts.telling import Teller
@@ -99,6 +101,31 @@ def test_two_alerts_are_told_each_for_itself(world: World) -> None:
     world.teller(alert()).tell(*_denied())
     world.teller(alert(), alert(name="security")).tell(*_denied())
     assert len(world.titles) == 2
+
+
+def test_what_breaks_beside_is_raised_and_not_printed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody above a thread could keep from stderr what it broke of; the alert beside it is sent all the same."""
+    printed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", printed.append)
+
+    def broken() -> Working:
+        raise RuntimeError("a canary")
+
+    teller = world.teller(alert(name="first"), alert(name="second"), store=broken)
+    with pytest.raises(RuntimeError, match="canary"):
+        teller.tell(*_denied())
+    assert not printed
+
+
+def test_what_is_kept_with_no_time_holds_up_nothing(world: World) -> None:
+    """An object that somebody put there with a time beyond every calendar is removed, and the others are sent."""
+    message = {"title": "t", "text": "x", "urgency": "info"}
+    for name, made in (("a", 1 << 52), ("b", int(START.timestamp() * 1000))):
+        kept = {"alert": "a", "name": "ops", "to": ["env:HOOK"], "made": made, "message": message}
+        world.store.create(f"{limiting.WAITING}{name}.json", canonical.encode(kept))
+    world.teller().retry()
+    assert world.titles == ["t"]
+    assert world.kept() == []
 
 
 def test_a_burst_becomes_a_few_a_notice_and_one_summary(world: World) -> None:
