@@ -204,7 +204,7 @@ def test_a_run_that_is_interrupted_waits_less_for_a_silent_target(
     """Whoever interrupts a job kills it soon after: before the target's time is over it ends as the engine does."""
     ready.tfaudit("apply", "-auto-approve")
     receiver.delay = 60.0
-    ready.write(SLOW)
+    ready.write(SLOW.replace("while", "touch started; while", 1))
     process = subprocess.Popen(
         [str(support.TFAUDIT), "apply", "-auto-approve"],
         cwd=ready.folder,
@@ -215,6 +215,8 @@ def test_a_run_that_is_interrupted_waits_less_for_a_silent_target(
         text=True,
     )
     _wait_for_children(process.pid, "sendchild")
+    while process.poll() is None and not (ready.folder / "started").exists():
+        time.sleep(0.02)
     process.terminate()
     _, said = process.communicate(timeout=support.TIMEOUT)
     assert process.returncode == 1, said
