@@ -73,6 +73,7 @@ def test_prune_says_first_what_would_go(run_id, retain, tmp_path, capfd):
     ("arguments", "code", "message"),
     [
         (["prune", "--before", "2999-01-01", "--yes"], 78, "yet to come"),
+        (["prune", "--before", "2999-01-01"], 78, "yet to come"),
         (["prune", "--before", "soon", "--yes"], 64, "is no date"),
         (["hold", "0000"], 65, "no run or record"),
         (["extend", "--days", "7"], 78, "locks nothing"),

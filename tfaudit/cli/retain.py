@@ -74,6 +74,7 @@ def prune(options: Options, before: str, yes: bool, as_json: bool) -> int:
     world = this_world()
     moment = milliseconds(dates.start(before, now=world.clock()))
     config, looked = this_config(options, world), Looked()
+    retention.check_date(config, now=milliseconds(world.clock()), before=moment)
     if yes:
         retention.resume(config)
     with looking(options, looked) as view:

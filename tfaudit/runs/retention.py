@@ -83,14 +83,8 @@ def prunable(view: View, *, before: int) -> Iterator[Row]:
             yield row
 
 
-def prune(config: Config, world: World, view: View, *, before: int) -> Done:
-    """Let go of the events and disclosures of what :func:`prunable` names; each record's line 1 and all commits stay.
-
-    Raises :class:`ConfigError` where ``before`` lies in the future or within the configured retention, and
-    :class:`LedgerError` when a store refuses: then some are gone, as the record says they may be, and the next try does
-    the rest.
-    """
-    now = ids.milliseconds(world.clock())
+def check_date(config: Config, *, now: int, before: int) -> None:
+    """Raise :class:`ConfigError` where ``before`` lies in the future or within the configured retention."""
     kept = config.retention.days * DAY if config.retention is not None else 0
     if before > now - kept:
         raise ConfigError(
@@ -99,6 +93,16 @@ def prune(config: Config, world: World, view: View, *, before: int) -> Done:
             else f"{ids.time_text(before)} is yet to come",
             hint="name an earlier date",
         )
+
+
+def prune(config: Config, world: World, view: View, *, before: int) -> Done:
+    """Let go of the events and disclosures of what :func:`prunable` names; each record's line 1 and all commits stay.
+
+    Raises :class:`ConfigError` as :func:`check_date` does, and :class:`LedgerError` when a store refuses: then some are
+    gone, as the record says they may be, and the next try does the rest.
+    """
+    now = ids.milliseconds(world.clock())
+    check_date(config, now=now, before=before)
     rows = tuple(prunable(view, before=before))
     ledger, evidence = _opened(config, world)
     from tfaudit.export.indexfile import forget
