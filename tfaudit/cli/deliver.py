@@ -36,7 +36,7 @@ def command(
 
     Sends this machine's own spool first, and sweeps past hours for records that no commit holds. Running it more
     often, or twice at once, does no harm. Exit code 0 when nothing is left, 69 when a sink was down or the time was
-    over, 78 when a sink is misconfigured, 74 when the ledger can't be read or written.
+    over, 78 when a sink is misconfigured, 74 when the ledger can't be read or written, 76 when its log is altered.
     """
     from tfaudit.runs import delivering
 
