@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tfaudit.runs.recording import Recorder
     from tfaudit.runs.run import Run
 
-INTERRUPTED_SECONDS: Final = 5.0
+INTERRUPTED_SECONDS: Final = 3.0
 """What the end of an interrupted run waits for its alerts at most: whoever interrupts a job kills it soon after."""
 
 
