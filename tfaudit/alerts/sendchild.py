@@ -14,10 +14,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
+from urllib.parse import unquote, urlsplit
 
 from tfaudit import awsclient
 from tfaudit.alerts import targets
+
+if TYPE_CHECKING:
+    import urllib3
 
 _CONNECT_SECONDS: Final = 4.0
 _MAX_SUBJECT: Final = 100
@@ -77,9 +81,7 @@ def _sent(url: str, message: dict[str, Any], seconds: float) -> str:
 def _post(url: str, message: dict[str, Any], seconds: float) -> str:
     import urllib3
 
-    proxy = _proxy(url)
-    pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
-    with pool:
+    with _pool(url) as pool:
         try:
             response = pool.request(
                 "POST",
@@ -93,6 +95,8 @@ def _post(url: str, message: dict[str, Any], seconds: float) -> str:
             )
         except urllib3.exceptions.SSLError:
             return "has no certificate that is trusted"
+        except urllib3.exceptions.ProxyError:
+            return "can't be reached through the proxy"
         except urllib3.exceptions.NewConnectionError:
             return "can't be reached"
         except urllib3.exceptions.TimeoutError:
@@ -102,6 +106,17 @@ def _post(url: str, message: dict[str, Any], seconds: float) -> str:
         status = response.status
         response.close()
     return SENT if 200 <= status < 300 else f"answered with the status {status}"
+
+
+def _pool(url: str) -> urllib3.PoolManager:
+    import urllib3
+
+    proxy = _proxy(url)
+    if proxy is None:
+        return urllib3.PoolManager()
+    parts = urlsplit(proxy)
+    who = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+    return urllib3.ProxyManager(proxy, proxy_headers=urllib3.make_headers(proxy_basic_auth=who) if who else None)
 
 
 def _body(url: str, message: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import socket
+import threading
 from pathlib import Path
 
 import alertkit
@@ -90,6 +93,27 @@ def test_a_redirect_is_not_followed() -> None:
             assert len(first.got) == 2
         assert set(failed) == {"env:A", "env:B"}
         assert other.got == []
+
+
+def test_a_proxy_is_told_who_asks() -> None:
+    """Its name and password are in HTTPS_PROXY; what it says of them is not repeated."""
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        seen: list[bytes] = []
+
+        def refuse() -> None:
+            connection, _ = proxy.accept()
+            with connection:
+                seen.append(connection.recv(10_000))
+                connection.sendall(b"HTTP/1.1 407 no\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=refuse, daemon=True)
+        thread.start()
+        environ = _environ(A=f"https://hooks.example.com/{TOKEN}")
+        environ["HTTPS_PROXY"] = f"http://user:pass%2Dword@127.0.0.1:{proxy.getsockname()[1]}"
+        assert sending.send(MESSAGE, ["env:A"], environ) == {"env:A": "can't be reached through the proxy"}
+        thread.join(10)
+    assert b"proxy-authorization: basic " + base64.b64encode(b"user:pass-word").lower() in seen[0].lower()
+    assert TOKEN.encode() not in seen[0]
 
 
 def test_a_port_that_nobody_listens_at_is_said() -> None:
