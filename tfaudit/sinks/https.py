@@ -235,6 +235,8 @@ def _failed(error: Exception, at: Address) -> Later | Misconfigured:
 
     if isinstance(error, exceptions.SSLError):
         return _untrusted(error.args[0] if error.args else None, at)
+    if isinstance(error, exceptions.LocationValueError):
+        return Misconfigured(reason=f"{at.where} can be no host's name", hint="see the sink's url")
     if isinstance(error, exceptions.ProxyError):
         return Later(reason=f"the proxy on the way to {at.where} can't be used")
     if isinstance(error, exceptions.NameResolutionError):

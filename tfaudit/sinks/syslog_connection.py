@@ -64,7 +64,8 @@ def hand_over(destination: Destination, content: bytes) -> End:
     """Connect, send ``content``, and return how the receiver said that it has read it all; nothing is sent twice.
 
     Raises :class:`Unsure` where that isn't known, whatever arrived, and :class:`Wrong` where somebody has to change
-    something; takes 25 seconds at most, and what the system takes to look up a name.
+    something; takes 25 seconds at most, and what the system takes to look up a name and to find that the first of
+    several addresses is silent.
     """
     with _explained(destination), contextlib.closing(_connected(destination)) as plain:
         left = _deadline(SECONDS)
@@ -78,6 +79,8 @@ def _connected(destination: Destination) -> socket.socket:
         return socket.create_connection((destination.host, destination.port), CONNECT_SECONDS)
     except TimeoutError:
         raise Unsure(f"no connection in {CONNECT_SECONDS:.0f} seconds") from None
+    except UnicodeError:
+        raise Wrong("that can be no host's name", "a label has 1 to 63 characters") from None
 
 
 def _deadline(seconds: float) -> Callable[[], float]:

@@ -173,6 +173,15 @@ def test_a_server_that_is_away_is_later():
     assert_shows_nothing(answer)
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+def test_what_can_be_no_name_is_a_wrong_configuration(host):
+    """Trying again would not help."""
+    server = server_at(f"https://{host}/{SECRET}")
+    answer = server.ask("GET", "")
+    assert isinstance(answer, Misconfigured)
+    assert_shows_nothing(answer)
+
+
 def test_a_redirect_is_not_followed(echo):
     """What is sent goes where the configuration says, and nowhere else."""
     with serving(Echo()) as other:

@@ -92,6 +92,13 @@ def test_nobody_listens(authority: Authority) -> None:
         hand_over(gone, FRAMES)
 
 
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+def test_what_can_be_no_name(host: str) -> None:
+    """A name that the resolver would not even take is a matter of configuration."""
+    with pytest.raises(Wrong, match="no host's name"):
+        hand_over(Destination(host=host, port=6514, tls=None), b"")
+
+
 def test_another_name(authority: Authority) -> None:
     """A certificate for another host is refused, and nothing is sent."""
     with receiver(authority, host="elsewhere.test") as state, pytest.raises(Wrong, match=r"not trusted.*mismatch"):
