@@ -14,7 +14,6 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import PurePath
 from typing import Final
 
 from tfaudit.engine import find, terminal
@@ -176,14 +175,13 @@ def spawn(
 ) -> Child:
     """Start the engine, watched over unless it only reads; ``pass_fds`` are for it, ``kept`` outlive us if need be."""
     own_group = shielded or not terminal.is_foreground()
-    name = PurePath(engine[0]).name.removesuffix("-bin")
     watcher = None if shielded else _Watcher(kept)
     alone = watcher is None or not watcher.is_there
     try:
         with _inheritable((*pass_fds, *(kept if alone else ()))):
             pid = os.posix_spawn(
                 engine[0],
-                [name, *engine[1:], *call.args],
+                [find.called(engine), *engine[1:], *call.args],
                 find.marked(call.env, call.args, own=find.own_path()),
                 # All else that Python opened is closed by the exec (PEP 446); what our own caller left open for us is
                 # the engine's too: ``-var-file=<(sops -d ...)`` is one.

@@ -106,6 +106,15 @@ def _embedded() -> tuple[str, ...] | None:
     return None
 
 
+def called(command: Sequence[str]) -> str:
+    """Return the name, ``argv[0]``, under which the engine is started: the bare one, as from a shell.
+
+    Of the embedded engine it is the interpreter's path: by a bare name Python would look on PATH for its own files, and
+    take those of another Python.
+    """
+    return command[0] if len(command) > 1 else command[0].rpartition(os.sep)[2].removesuffix("-bin")
+
+
 def _mark(args: Sequence[str]) -> str:
     import binascii
 

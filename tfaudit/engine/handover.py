@@ -26,9 +26,8 @@ def become(args: Sequence[str], environ: Mapping[str, str], *, name: str | None,
     command = find.command(environ, name=name, own=own)
     marked = find.marked(environ, args, own=own)
     _restore_signals()
-    called = command[0].rpartition(os.sep)[2].removesuffix("-bin")
     try:
-        os.execve(command[0], [called, *command[1:], *args], marked)  # noqa: S606 - no shell is wanted
+        os.execve(command[0], [find.called(command), *command[1:], *args], marked)  # noqa: S606 - no shell is wanted
     except OSError as error:
         from tfaudit.errors import UnavailableError
 

