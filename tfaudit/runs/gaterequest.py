@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from tfaudit.canonical import readable
 from tfaudit.ledger import ids
 
 if TYPE_CHECKING:
@@ -17,6 +19,12 @@ if TYPE_CHECKING:
     from tfaudit.runs.ready import Ready
     from tfaudit.runs.run import Run
     from tfaudit.runs.stage import Stage
+
+_CHOOSE: Final[Mapping[str, tuple[str, ...]]] = {
+    "gcp": ("GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT"),
+    "azure": ("ARM_SUBSCRIPTION_ID",),
+}
+"""By which variables a cloud's provider is told where to change things, the first one that is set."""
 
 
 def of(stage: Stage, planned: Planned, ready: Ready, gate: Gate, change: Change) -> Request:
@@ -100,10 +108,23 @@ def _subject(
         lineage=lineage,
         serial=serial,
         backend=backend.type if backend else "local",
-        target=ready.actor.claim("aws-sts", "account"),
+        target=target_of(ready.actor.claim("aws-sts", "account"), run.world.environ),
         commit=ready.repository.commit if ready.repository else None,
         policy=gate.policy.digest,
     )
+
+
+def target_of(account: str | None, environ: Mapping[str, str]) -> str | None:
+    """Return which cloud accounts a run changes things in, as far as that is told; None where nothing tells.
+
+    ``account`` is AWS's own word. Google's and Azure's providers take project and subscription from ``environ`` where
+    the configuration, which the change digest covers, doesn't say them.
+    """
+    found = [account] if account else []
+    for cloud, variables in _CHOOSE.items():
+        chosen = next((value for name in variables if (value := environ.get(name))), None)
+        found += [f"{cloud}:{readable(chosen)}"] if chosen else []
+    return ", ".join(found) or None
 
 
 def genuine(run: Run, reader: Reader, request: Request, now: int) -> Request:
