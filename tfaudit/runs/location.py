@@ -5,12 +5,14 @@ Backend configurations hold credentials, so only what is listed here is looked a
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 _DEFAULT: Final = "default"
+_USUAL: Final = {"http": ":80", "https": ":443"}
 _PLACE: Final[Mapping[str, tuple[str, ...]]] = {
     "azurerm": ("environment", "storage_account_name", "container_name", "key"),
     "cloud": ("hostname", "organization"),
@@ -59,6 +61,9 @@ def of_state(backend: str, config: Mapping[str, object], workspace: str) -> tupl
         case "azurerm" | "consul", (*above, key) if key:
             joint = "env:" if backend == "azurerm" else "-env:"
             return (*above, key if workspace == _DEFAULT else f"{key}{joint}{workspace}"), _DEFAULT
+        case "gcs", (bucket, prefix):
+            # As Go's path.Join has it, before a workspace's name is put behind.
+            return (bucket, posixpath.normpath(f"/{prefix}").strip("/")), workspace
         case _, place:
             return place, workspace
 
@@ -69,4 +74,5 @@ def _plain(value: object) -> str:
     if "://" not in value:
         return value
     split = urlsplit(value)
-    return f"{split.scheme}://{split.netloc.rpartition('@')[2]}{split.path}"
+    host = split.netloc.rpartition("@")[2].lower().removesuffix(_USUAL.get(split.scheme, ":"))
+    return f"{split.scheme}://{host}{split.path}"

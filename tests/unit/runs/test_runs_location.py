@@ -50,6 +50,10 @@ CONSUL = {"address": "127.0.0.1:8500", "path": "app"}
         ("s3", (S3, "default"), ({**S3, "workspace_key_prefix": "w"}, "default")),
         ("azurerm", (AZURE, "prod"), ({**AZURE, "key": "app.tfstateenv:prod"}, "default")),
         ("consul", (CONSUL, "prod"), ({**CONSUL, "path": "app-env:prod"}, "default")),
+        ("gcs", ({"bucket": "b", "prefix": "net/prod"}, "a"), ({"bucket": "b", "prefix": "/net//x/../prod/"}, "a")),
+        ("gcs", ({"bucket": "b"}, "a"), ({"bucket": "b", "prefix": "./"}, "a")),
+        ("http", ({"address": "https://h.example/s"}, "default"), ({"address": "https://H.example:443/s"}, "default")),
+        ("http", ({"address": "http://h.example/s"}, "default"), ({"address": "HTTP://u@h.example:80/s#x"}, "default")),
     ],
 )
 def test_one_state_has_one_place_however_it_is_spelled(
@@ -65,6 +69,12 @@ def test_workspaces_are_told_apart(backend: str, config: dict[str, str]) -> None
     default = location.of_state(backend, config, "default")
     assert default == (location.remote(backend, config), "default")
     assert len({location.of_state(backend, config, name) for name in ("default", "a", "b")}) == 3
+
+
+def test_another_port_is_another_place() -> None:
+    """Only the usual one may be left out."""
+    addresses = ("http://h.example/s", "http://h.example:8080/s", "http://h.example:443/s", "http://[::1]:8080/s")
+    assert len({location.of_state("http", {"address": address}, "default") for address in addresses}) == 4
 
 
 def test_a_place_that_nothing_names_stays_none() -> None:
