@@ -38,6 +38,7 @@ _BATCH: Final = Limits(documents=1_000, size=8 << 20)
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _TOO_LARGE: Final = ("MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_RECORD", "INVALID_MSG_SIZE")
 """What a broker says of a whole batch, although one document of it may be why."""
+_NOT_TRIED: Final = Later(reason="which documents the brokers refuse is still to be found out", after=0.0)
 _WRONG: Final[Mapping[str, tuple[str, str]]] = {
     "_AUTHENTICATION": ("the brokers refuse our name or password", "see the sink's secret and mechanism"),
     "SASL_AUTHENTICATION_FAILED": ("the brokers refuse our name or password", "see the sink's secret and mechanism"),
@@ -95,7 +96,8 @@ class KafkaSink:
             for at, answer in enumerate(answers):
                 if isinstance(answer, Refused) and len(batch) > 1:
                     # It may have been refused for another's size.
-                    answers[at] = self._sent(batch[at : at + 1], until)[0]
+                    is_late = time.monotonic() >= until
+                    answers[at] = _NOT_TRIED if is_late else self._sent(batch[at : at + 1], until)[0]
         except (KafkaException, BufferError) as error:
             self._drop()
             return [self._explained(_name(error))] * len(batch)

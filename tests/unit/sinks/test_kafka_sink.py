@@ -137,6 +137,72 @@ def test_what_can_never_fit(broker: kafkakit.Broker) -> None:
         assert isinstance(sink.encode(_document(address="x" * 2_000_000)), Refused)
 
 
+class _Refusing:
+    """A producer whose brokers find a record invalid, whichever: they say so of all of a batch."""
+
+    def __init__(self, invalid: bytes) -> None:
+        self.invalid = invalid
+        self.batches: list[list[bytes]] = []
+        self._waiting: list[tuple[bytes, Any]] = []
+
+    def produce(self, _topic: str, *, value: bytes, on_delivery: Any, **_more: object) -> None:
+        """Take a record."""
+        self._waiting.append((value, on_delivery))
+
+    def flush(self, _seconds: float) -> int:
+        """Answer for what was taken."""
+        records, self._waiting = self._waiting, []
+        if records:
+            self.batches.append([value for value, _ in records])
+        refused = any(self.invalid in value for value, _ in records)
+        for _, told in records:
+            told(_Error("INVALID_RECORD") if refused else None, _Message())
+        return 0
+
+    def purge(self) -> None:
+        """Have nothing to forget."""
+
+
+class _Error:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def name(self) -> str:
+        """Return Kafka's own name."""
+        return self._name
+
+
+class _Message:
+    def partition(self) -> int:
+        """Return the only one."""
+        return 0
+
+    def offset(self) -> int:
+        """Return the first."""
+        return 0
+
+
+def test_one_that_is_refused_takes_no_other_with_it() -> None:
+    """Brokers refuse a batch as a whole: each of its documents is tried alone before that is believed."""
+    with _open("kafka:127.0.0.1:9") as sink:
+        sink.close()
+        sink._producer = refusing = _Refusing(b"bad")
+        answers = sink.send(_batch(sink, _document(1), _document(2, address="bad"), _document(3)))
+    assert [type(each) for each in answers] == [Accepted, Refused, Accepted]
+    assert [len(each) for each in refusing.batches] == [3, 1, 1, 1]
+
+
+def test_when_the_time_is_over_nothing_more_is_tried_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is still doubtful then is for later, at once."""
+    monkeypatch.setattr(kafka, "SECONDS", 0.0)
+    with _open("kafka:127.0.0.1:9") as sink:
+        sink.close()
+        sink._producer = refusing = _Refusing(b"bad")
+        answers = sink.send(_batch(sink, _document(1), _document(2, address="bad")))
+    assert [(type(each), getattr(each, "after", None)) for each in answers] == [(Later, 0.0)] * 2
+    assert len(refusing.batches) == 1
+
+
 def test_check(broker: kafkakit.Broker) -> None:
     """A topic that is there is fine; one that isn't is told, and not made by asking."""
     broker.make("there")
