@@ -10,6 +10,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from reading import tfaudit
 
+from tfaudit import schema
 from tfaudit.cli.main import main
 
 STORY = 76
@@ -58,6 +59,7 @@ def test_a_folder_moves_to_a_folder(place, capfd, tmp_path):
         place, capfd, "migrate", str(place.folder / "ledger"), str(target), "--to-working", str(working), "--json"
     )
     moved = json.loads(out)
+    schema.validate("migration.v1", moved)
     assert (code, moved["copied"], moved["there"], moved["report"]["ok"]) == (STORY, 0, 16, False)
     assert moved["disclosures"] > 0
 
@@ -102,6 +104,33 @@ def test_a_bucket_moves_to_a_folder_and_to_a_bucket(place, capfd, s3, tmp_path):
         assert (folder / "ledger" / key).read_bytes() == (place.folder / "ledger" / key).read_bytes()
     main(["--ledger", str(folder / "ledger"), "--working", str(folder / "working"), "verify", "--json"], shim=None)
     assert json.loads(capfd.readouterr().out) == report
+
+
+@pytest.mark.parametrize(
+    ("working", "message"),
+    [("s3://locking/audit", "locks by default what is put there"), ("s3://evidence/audit/working", "overlap")],
+)
+def test_a_working_store_that_could_not_be_erased_is_refused(place, capfd, s3, working, message):
+    """As setup does: before anything is copied."""
+    s3.create_bucket(Bucket="locking", ObjectLockEnabledForBucket=True)
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 30}}
+    s3.put_object_lock_configuration(
+        Bucket="locking", ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    args = ["migrate", str(place.folder / "ledger"), "s3://evidence/audit", "--to-working", working]
+    code, _, err = tfaudit(place, capfd, *args)
+    assert (code, message in err) == (78, True), err
+    for name in ("evidence", "locking"):
+        assert "Contents" not in s3.list_objects_v2(Bucket=name)
+
+
+def test_what_nothing_locks_is_told(place, capfd, s3, monkeypatch):
+    """Without a retention in the configuration or the bucket; with one nothing is said."""
+    source = str(place.folder / "ledger")
+    told = "nothing locks what was copied"
+    assert told in tfaudit(place, capfd, "migrate", source, "s3://evidence/audit")[2]
+    monkeypatch.setenv("TFAUDIT_RETENTION_PROFILE", "soc2")
+    assert told not in tfaudit(place, capfd, "migrate", source, "s3://evidence/locked")[2]
 
 
 def test_a_bucket_without_lock_is_refused(place, capfd, s3):

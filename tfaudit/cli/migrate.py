@@ -26,20 +26,27 @@ def command(
     off goes on where it was. Afterwards set ledger = "TO" in tfaudit.toml; genesis and keys stay the same.
     """
     from tfaudit.ledger.ids import milliseconds
-    from tfaudit.runs import migration
+    from tfaudit.runs import bucketing, migration
     from tfaudit.runs.ledgers import evidence_store, working_store
 
     world = this_world()
     config = this_config(options, world)
+    evidence = evidence_store(target, s3=config.s3, retention=config.retention)
+    working = working_store(to_working, s3=config.s3) if to_working else None
+    locks = bucketing.locks_what_is_copied(evidence, working, config.retention)
     moved = migration.migrate(
         evidence_store(source, s3=config.s3),
-        evidence_store(target, s3=config.s3, retention=config.retention),
+        evidence,
         source_working=working_store(from_working or config.working, s3=config.s3),
-        target_working=working_store(to_working, s3=config.s3) if to_working else None,
+        target_working=working,
         now=milliseconds(world.clock()),
         step=world.step,
     )
     report = moved.report
+    if not locks:
+        world.say(
+            "nothing locks what was copied: set [retention], then run `tfaudit retain extend` for the ledger there"
+        )
     if as_json:
         counts = {"copied": moved.copied, "there": moved.there, "disclosures": moved.disclosures}
         write_json({**counts, "genesis": moved.genesis.digest, "report": report.to_json()})

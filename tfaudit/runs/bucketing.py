@@ -1,4 +1,4 @@
-"""How are the buckets of a new ledger made ready, and refused where a ledger would be lost on them?"""
+"""How are the buckets of a new or moving ledger made ready, and refused where a ledger would be lost on them?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from tfaudit.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tfaudit.ledger.s3 import Bucket
     from tfaudit.ledger.s3_evidence import EvidenceBucket
+    from tfaudit.ledger.store import Store
     from tfaudit.runs.run import World
     from tfaudit.runs.setup import Plan
 
@@ -31,12 +33,7 @@ def prepare(plan: Plan, world: World) -> EvidenceBucket:
     settings = effective(plan.s3, world.environ)
     evidence = Bucket(plan.ledger, settings)
     working = Bucket(plan.working, settings) if plan.working.startswith("s3://") else None
-    if working is not None and working.place.bucket == evidence.place.bucket:
-        one, other = working.place.prefix, evidence.place.prefix
-        if one.startswith(other) or other.startswith(one):
-            raise ConfigError(
-                f"{working} and {evidence} overlap", hint="give the working store a bucket, or a prefix, of its own"
-            )
+    _must_lie_apart(evidence, working)
     if plan.create_buckets:
         s3_setup.make_bucket(evidence, lock=True)
         if working is not None and working.place.bucket != evidence.place.bucket:
@@ -48,6 +45,34 @@ def prepare(plan: Plan, world: World) -> EvidenceBucket:
     store = EvidenceBucket(evidence, plan.retention or (GENESIS_RULE if found.default_mode is None else None))
     s3_setup.try_out(store, ids.new_record_id(ids.milliseconds(world.clock()), world.entropy), world.entropy(32))
     return store
+
+
+def locks_what_is_copied(evidence: Store, working: Store | None, retention: Retention | None) -> bool:
+    """Return whether something locks what is written to ``evidence``; a folder's locks nobody expects.
+
+    Raises as :func:`prepare` where one of the two, if it lies in a bucket, would not do.
+    """
+    from tfaudit.ledger import s3_setup
+    from tfaudit.ledger.s3_evidence import EvidenceBucket
+    from tfaudit.ledger.s3_working import WorkingBucket
+
+    erasable = working.bucket if isinstance(working, WorkingBucket) else None
+    if erasable is not None:
+        s3_setup.must_hold_disclosures(erasable)
+    if not isinstance(evidence, EvidenceBucket):
+        return True
+    _must_lie_apart(evidence.bucket, erasable)
+    found = s3_setup.must_hold_evidence(evidence.bucket)
+    return retention is not None or found.default_mode is not None or found.lock is None
+
+
+def _must_lie_apart(evidence: Bucket, working: Bucket | None) -> None:
+    if working is not None and working.place.bucket == evidence.place.bucket:
+        one, other = working.place.prefix, evidence.place.prefix
+        if one.startswith(other) or other.startswith(one):
+            raise ConfigError(
+                f"{working} and {evidence} overlap", hint="give the working store a bucket, or a prefix, of its own"
+            )
 
 
 def effective(settings: S3Settings, environ: Mapping[str, str]) -> S3Settings:
