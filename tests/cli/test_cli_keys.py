@@ -114,4 +114,5 @@ def test_a_key_for_sealed_plans_is_made(here, keys):
     assert out.strip() in path.read_text()
     assert keys("seal")[0] == 78
     made = json.loads(keys("seal", "--out", "other.key", "--json")[1])
+    schema.validate("keys-seal.v1", made)
     assert (made["file"], made["recipient"][:4]) == (str(here / "other.key"), "age1")

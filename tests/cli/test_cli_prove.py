@@ -62,6 +62,7 @@ def test_the_result_as_json(place, capfd, proof, event_id):
     """--json gives the event, the record, what is revealed and the place in the log."""
     code, out, _ = tfaudit(place, capfd, "verify-proof", str(proof), "--json", "--log-key", vkey(place))
     result = json.loads(out)
+    schema.validate("proof-check.v1", result)
     assert (code, result["ok"], result["trust"], result["event_id"]) == (0, True, "log-key", event_id)
     assert result["event"]["address"] == "aws_x.web"
     assert result["revealed"][0] == {"pointer": "/size", "side": "before", "json": "1"}
@@ -77,6 +78,7 @@ def test_a_proof_that_does_not_hold_is_76(place, capfd, proof):
     assert "proves nothing" in err
     code, out, _ = tfaudit(place, capfd, "verify-proof", str(proof), "--json")
     assert code == 76
+    schema.validate("proof-check.v1", json.loads(out))
     assert json.loads(out)["ok"] is False
 
 

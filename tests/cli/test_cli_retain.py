@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tfaudit import config
+from tfaudit import config, schema
 from tfaudit.cli.main import main
 from tfaudit.runs import ledgers
 from tfaudit.runs.run import World, no_step
@@ -52,6 +52,7 @@ def test_a_run_is_held_and_released(run_id, retain, capfd):
     code, out, _ = retain("hold", run_id)
     assert (code, out.startswith("1 record is held, as record ")) == (0, True)
     code, out, _ = retain("release", run_id[:20], "--json")
+    schema.validate("retain.v1", json.loads(out))
     assert (code, json.loads(out)["objects"]) == (0, 1)
     main(["log", "--json"], shim=None)
     summaries = [json.loads(line)["summary"] for line in capfd.readouterr().out.splitlines()]
@@ -91,4 +92,5 @@ def test_where_no_outcome_states_an_erasure_nothing_is_erased(run_id, retain):
     """Erasing carries out what outcomes say, and no more."""
     assert retain("erase") == (0, "0 change keys erased\n", "")
     code, out, _ = retain("erase", "--since", "2019-01-01", "--json")
+    schema.validate("retain.v1", json.loads(out))
     assert (code, json.loads(out)) == (0, {"objects": 0})
