@@ -43,6 +43,14 @@ LONGEST_AFTER: Final = 3_600.0
 _CHUNK: Final = 1 << 16
 _NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNSUPPORTED_PROTOCOL", "UNKNOWN_PROTOCOL"})
 """What OpenSSL says of a server that speaks no TLS, or none that is still safe."""
+_OTHER_HOST: Final = "it is another host's certificate: see the sink's url"
+_CERTIFICATES: Final[Mapping[int, str]] = {
+    9: "look at this machine's clock",
+    10: "the server needs a new certificate",
+    62: _OTHER_HOST,
+    64: _OTHER_HOST,
+}
+"""What helps, by OpenSSL's number of what is wrong with a certificate (X509_V_ERR_…)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,11 +257,17 @@ def _failed(error: Exception, at: Address) -> Later | Misconfigured:
     return Later(reason=f"the connection to {at.where} was lost before its answer was whole")
 
 
+def certificate_hint(error: ssl.SSLCertVerificationError) -> str:
+    """Return what helps against a certificate that is not trusted."""
+    private = 'where it has a certificate of your own authority: name that by the sink\'s ca = "FILE"'
+    return _CERTIFICATES.get(error.verify_code, private)
+
+
 def _untrusted(error: object, at: Address) -> Later | Misconfigured:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Misconfigured(
             reason=f"{at.where} is not trusted: {str(error.verify_message).rstrip('.')[:200]}",
-            hint="where it has a certificate of your own authority: give that as the sink's ca",
+            hint=certificate_hint(error),
         )
     reason = str(getattr(error, "reason", None) or "no reason given")
     if reason in _NO_TLS:

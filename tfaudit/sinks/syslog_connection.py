@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from tfaudit.sinks.https import certificate_hint
+
 End = Literal["close_notify", "end of stream"]
 """How the receiver said that it has read everything; only the first can't be forged on the way."""
 
@@ -266,8 +268,8 @@ def _explained(destination: Destination) -> Iterator[None]:
         raise (Wrong(told, error.hint) if isinstance(error, Wrong) else Unsure(told)) from error
     except ssl.SSLCertVerificationError as error:
         raise Wrong(
-            f"{destination}: the receiver's certificate is not trusted: {error.verify_message}",
-            'set ca = "FILE" to the authority that signed it, and name the host as the certificate does',
+            f"{destination}: the receiver's certificate is not trusted: {str(error.verify_message).rstrip('.')}",
+            certificate_hint(error),
         ) from error
     except TimeoutError as error:
         raise Unsure(f"{destination}: not done in {SECONDS:.0f} seconds") from error

@@ -289,6 +289,7 @@ class TestTls:
             assert running.asked == []
         assert isinstance(answer, Misconfigured)
         assert "expired" in answer.reason
+        assert answer.hint == "the server needs a new certificate"
 
     @pytest.mark.parametrize("host", ["127.0.0.2", "splunk.example.com", "localhost"])
     def test_another_hosts_certificate_is_refused(self, authority, host):
@@ -298,6 +299,7 @@ class TestTls:
             assert running.asked == []
         assert isinstance(answer, Misconfigured)
         assert "is not trusted" in answer.reason
+        assert answer.hint == "it is another host's certificate: see the sink's url"
 
     def test_a_server_without_tls_is_told(self, echo):
         """A wrong scheme is a wrong configuration."""
