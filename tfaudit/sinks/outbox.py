@@ -147,7 +147,10 @@ class Outbox:
                 continue
             failed = later.reason
             pause = max(later.after or 0.0, self._pause(tries))
-            if tries >= TRIES or pause >= self._pace.left():
+            if pause >= self._pace.left():
+                asked = f"; it asks for {later.after:.0f} seconds without us" if later.after else ""
+                return Ended(state="left", reason=f"{failed}{asked}")
+            if tries >= TRIES:
                 return Ended(state="left", reason=failed)
             self._keep()
             self._pace.wait(pause)

@@ -115,6 +115,7 @@ def test_no_pause_goes_beyond_the_budget(bench):
         Scripted(script=lambda names: [Later(reason="busy", after=40.0)] * len(names)), 0, clock=clock
     )
     assert (ended.state, clock.pauses) == ("left", [])
+    assert ended.reason == "busy; it asks for 40 seconds without us"
 
 
 def test_only_what_was_not_taken_is_sent_again(bench):
