@@ -11,9 +11,10 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import product
 from typing import Any, Final
+
+from tfaudit import wildcards
 
 _MAX_UNITS: Final = 20_000
 """Beyond so many combinations of action, resource and principal, a statement is compared as a whole."""
@@ -227,14 +228,11 @@ def _admits(
     return True
 
 
-@lru_cache(maxsize=4_096)
-def _pattern(text: str) -> re.Pattern[str]:
-    # A question mark must not stand for the other's asterisk.
-    return re.compile("".join({"*": ".*", "?": "[^*]"}.get(ch) or re.escape(ch) for ch in text), re.DOTALL)
-
-
 def _matches(text: str, pattern: str) -> bool:
-    return text == pattern or (("*" in pattern or "?" in pattern) and _pattern(pattern).fullmatch(text) is not None)
+    # A question mark must not stand for the other's asterisk.
+    return text == pattern or (
+        ("*" in pattern or "?" in pattern) and wildcards.compiled(pattern, one="[^*]").fullmatch(text) is not None
+    )
 
 
 def _may_meet(one: str, other: str) -> bool:

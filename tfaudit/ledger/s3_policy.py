@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from tfaudit import wildcards
 from tfaudit.ledger import ids
 
 _ANYBODY: Final = "arn:aws:iam::000000000000:role/anybody"
@@ -153,8 +154,7 @@ def _holds(operator: str, key: str, values: object, context: Mapping[str, str]) 
 def _like(pattern: str, value: str) -> bool:
     if "${" in pattern:
         return False
-    parts = (".*" if one == "*" else "." if one == "?" else re.escape(one) for one in re.split(r"([*?])", pattern))
-    return re.fullmatch("".join(parts), value, re.DOTALL) is not None
+    return wildcards.compiled(pattern).fullmatch(value) is not None
 
 
 _TESTS: Final[Mapping[str, Callable[[str, str], bool]]] = {
