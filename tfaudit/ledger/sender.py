@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from tfaudit.errors import LedgerError
 from tfaudit.ledger import adopt, checkpoint, commit, head, ids, receipt
-from tfaudit.ledger.committer import MAX_FAILURES
 from tfaudit.ledger.store import look, read
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from tfaudit.ledger.receipt import Receipt
     from tfaudit.ledger.store import Store, Working
 
+_CREATES: Final = 8
+"""So often an object is tried to be created while another create of it, our own lost one, is going on."""
 _CHUNK: Final = 1 << 20
 
 
@@ -67,15 +68,22 @@ class Sender:
         if sealed.disclosures is None:
             return
         key = ids.disclosure_key(sealed.record.record_id)
-        sealed.disclosures.seek(0)
-        if not self.working.create(key, b"", sealed.disclosures):
+        for _ in range(_CREATES):
             sealed.disclosures.seek(0)
-            _must_equal(self.working, key, sealed.disclosures)
+            if self.working.create(key, b"", sealed.disclosures):
+                return
+            stored = self.working.open(key, settled=True)
+            if stored is not None:
+                sealed.disclosures.seek(0)
+                _must_equal(key, stored, sealed.disclosures)
+                return
+            # Two creates met, as below.
+        raise LedgerError(f"{key} could not be created", hint="try again")
 
     def _stage(self, sealed: Sealed) -> None:
         """Create the record object, or find that an earlier try of ours has landed."""
         key, first = sealed.record.key, sealed.line + b"\n"
-        for _ in range(MAX_FAILURES):
+        for _ in range(_CREATES):
             sealed.events.seek(sealed.events_at)
             if self.evidence.create(key, first, sealed.events):
                 return
@@ -107,10 +115,7 @@ class Sender:
             head.write_hint(self.working, self.head.state)
 
 
-def _must_equal(store: Store, key: str, content: BinaryIO) -> None:
-    stored = store.open(key, settled=True)
-    if stored is None:
-        raise LedgerError(f"{key} was there and is gone")
+def _must_equal(key: str, stored: BinaryIO, content: BinaryIO) -> None:
     with stored:
         while True:
             chunk = stored.read(_CHUNK)

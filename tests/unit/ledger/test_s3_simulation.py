@@ -160,3 +160,12 @@ def test_nothing_staged_is_lost_and_there_is_one_history(
         check(simulation)
         if faults is QUIET:
             assert len(simulation.told.receipts) == 2 * count
+
+
+def test_conflicts_fail_no_append(keys: Place, tmp_path: Path) -> None:
+    """A create that meets another one, of an earlier try of its own, is tried again: disclosures, record and commit."""
+    simulation = started(keys, 7, tmp_path)
+    simulation.world.run([partial(simulation.writer, "w0", Faults(conflict=0.15), records=12, spool=False)])
+    assert [receipt.record_id for receipt in simulation.told.receipts] == simulation.told.tried
+    assert len(simulation.told.tried) == 12
+    check(simulation)
