@@ -62,7 +62,8 @@ def _target(reference: str, environ: Mapping[str, str]) -> Target:
     try:
         return Target(reference=reference, url=secret.read(reference, environ).strip())
     except TfauditError as error:
-        return Target(reference=reference, url=None, problem=str(error))
+        # Whoever tells of it names the reference first.
+        return Target(reference=reference, url=None, problem=str(error).removeprefix(f"the secret {reference} "))
 
 
 def send(message: Message, references: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
