@@ -52,6 +52,8 @@ _WRONG: Final[Mapping[str, tuple[str, str]]] = {
     "_UNSUPPORTED_FEATURE": ("the brokers are too old for an idempotent producer", "Kafka 0.11 or above"),
 }
 """What only another configuration mends, by the name of Kafka's or librdkafka's error."""
+_AWAY: Final = frozenset({"_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"})
+_LATE: Final = frozenset({"_TIMED_OUT", "_MSG_TIMED_OUT", "_TIMED_OUT_QUEUE"})
 
 
 class KafkaSink:
@@ -189,7 +191,12 @@ class KafkaSink:
             if each in _WRONG:
                 reason, hint = _WRONG[each]
                 return Misconfigured(reason=f"{self._brokers.servers}, topic {self._topic}: {reason}", hint=hint)
-        return Later(reason=f"{self._brokers.servers}, topic {self._topic}: {_words(name)}")
+        words = _words(name)
+        if name in _AWAY or (name in _LATE and self._trouble & _AWAY):
+            words = "no broker can be reached"
+        elif name in _LATE:
+            words = "no broker answered in time"
+        return Later(reason=f"{self._brokers.servers}, topic {self._topic}: {words}")
 
     def _heard(self, error: Any) -> None:  # noqa: ANN401 - a KafkaError
         self._trouble.add(error.name())

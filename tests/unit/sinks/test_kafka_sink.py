@@ -221,8 +221,12 @@ def test_nobody_there(impatient: None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
     with _open(f"kafka:plaintext://127.0.0.1:{port}") as sink:
-        assert [type(answer) for answer in sink.send(_batch(sink, _document(1), _document(2)))] == [Later, Later]
-        assert isinstance(sink.check(), Later)
+        answers = sink.send(_batch(sink, _document(1), _document(2)))
+        found = [*answers, sink.check()]
+    assert [type(answer) for answer in found] == [Later] * 3
+    assert {answer.reason for answer in found if isinstance(answer, Later)} == {
+        f"127.0.0.1:{port}, topic tfaudit: no broker can be reached"
+    }
 
 
 def test_a_broker_that_goes(tmp_path: Path, impatient: None) -> None:
