@@ -40,6 +40,12 @@ def test_tfaudit_on_a_terminal(twin: Twin, case: Case) -> None:
     twin.same(case, terminal=True)
 
 
+@pytest.mark.parametrize("case", cases.TERMINAL, ids=lambda case: case.name)
+def test_tfaudit_on_a_terminal_without_a_width(twin: Twin, case: Case) -> None:
+    """Nor does it tell the two apart where a pseudo-terminal has no size, as in some CI systems."""
+    twin.same(case, terminal=True, columns=0)
+
+
 @pytest.mark.parametrize("case", cases.JSON, ids=lambda case: case.name)
 def test_tfaudit_as_json(twin: Twin, case: Case) -> None:
     """With -json, the stream and the exit code are the engine's."""

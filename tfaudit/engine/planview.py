@@ -73,9 +73,9 @@ class PlanText:
         no-ops. ``applyable`` matters where the engine left its hint out (``TF_IN_AUTOMATION``) and ``note`` is wanted.
         """
         lines = [line for line in (*self._lines, self._partial) if line]
+        body, tail = _split_tail(lines, self._rule_at)
         self._forget()
         self._partial = b""
-        body, tail = _split_tail(lines)
         if self.sealed:
             return b"".join(body)
         if self.mode == "plan":
@@ -118,7 +118,7 @@ class PlanText:
         text = plain(self._partial)
         if not self._midline and not text.endswith(_ASKING):
             undecided = not text or text.startswith("\x1b") or "\ufffd" in text
-            if undecided or self._opening or self._may_start(text):
+            if undecided or self._opening or self._rule_at is not None or self._may_start(text):
                 return b""
         self._midline = True
         rest, self._partial = self._partial, b""
@@ -135,7 +135,7 @@ class PlanText:
         """Whether the lines held so far, with this one, may still be the end of the plan."""
         if self._rule_at is not None:
             return _may_announce([*self._texts[self._rule_at + 1 :], text])
-        if not text or _RULE.match(text):
+        if not text or self._is_rule(text):
             return True
         if self.mode == "plan":
             return False
@@ -155,11 +155,18 @@ class PlanText:
         return text == TOP
 
     def _hold(self, line: bytes, text: str) -> None:
-        if _RULE.match(text) and self._rule_at is None:
+        if self._rule_at is None and self._is_rule(text):
             self._rule_at = len(self._lines)
         self._opening = self._opening or text
         self._lines.append(line)
         self._texts.append(text)
+
+    def _is_rule(self, text: str) -> bool:
+        """Whether this is the rule; on a terminal that tells no width it is another blank line under the first."""
+        if self.width <= 1:
+            blank = not text and bool(self._texts) and not self._texts[-1]
+            return blank and not self._opening.startswith(_FAILED)
+        return bool(_RULE.match(text))
 
     def _forget(self) -> None:
         self._lines, self._texts, self._opening, self._rule_at = [], [], "", None
@@ -196,10 +203,9 @@ def _own_start(line: bytes, text: str) -> int:
     return start if start >= 0 else len(line.rstrip(b"\r\n"))
 
 
-def _split_tail(lines: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+def _split_tail(lines: list[bytes], rule: int | None) -> tuple[list[bytes], list[bytes]]:
     """The lines before and from the rule (and the blank line above it) under which the saved plan is announced."""
     texts = [plain(line) for line in lines]
-    rule = next((at for at, text in enumerate(texts) if _RULE.match(text)), None)
     if rule is None or not any(texts[rule + 1 :]):
         return lines, []
     start = rule - 1 if rule and not texts[rule - 1] else rule

@@ -55,7 +55,7 @@ class Screen:
 
 def _columns(fd: int) -> int:
     try:
-        return os.get_terminal_size(fd).columns or DEFAULT_WIDTH
+        return os.get_terminal_size(fd).columns
     except OSError:
         return DEFAULT_WIDTH
 

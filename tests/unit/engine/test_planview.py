@@ -88,6 +88,18 @@ def test_a_plan_without_out_tells_of_it(size: int | None) -> None:
     assert edited(PlanText(mode="plan", colour=False, note=True), PLAN + TAIL, size) == PLAN + NOTE
 
 
+@pytest.mark.parametrize("size", [None, 1, 7])
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_terminal_without_a_width_has_no_rule(size: int | None, colour: bool) -> None:
+    """There the engine writes a blank line in the rule's place, as pseudo-terminals of CI systems make it do."""
+    saved = b"\n\n" + TAIL.split(RULE.encode() + b"\n")[1]
+    reset = b"\x1b[0m" if colour else b""
+    shown = edited(PlanText(mode="apply", colour=colour, width=0), PLAN + b"\n\nmore\n" + reset + saved, size)
+    assert shown == PLAN + b"\n\nmore\n" + reset
+    note = edited(PlanText(mode="plan", colour=colour, note=True, width=0), PLAN + reset + saved, size)
+    assert note.startswith(PLAN + reset + b"\n\n\nNote: You didn't use the -out option")
+
+
 def test_the_note_in_automation() -> None:
     """Where the engine left its hint out, the note is given if it is wanted and there is something to apply."""
     for note, applyable, expected in ((True, True, PLAN + NOTE), (True, False, PLAN), (False, True, PLAN)):
