@@ -1,9 +1,9 @@
 """What of the whole plan JSON may rules see? The same document, every secret in it replaced by ``[redacted]``.
 
 Withheld is what the engine marks, what is named like a secret, credentials of well-known forms, and all of these
-wherever they recur. What came by an option or the environment is withheld where the variable itself stands, not in
-what is made of it: a rule would not see what the change does. The configuration has no marks of its own: an argument
-there is withheld where the engine marks that attribute for any resource of the type, or where it goes to a sensitive
+wherever they recur. What came by an option or the environment is withheld where the variable itself stands, not in what
+is made of it: a rule would not see what the change does. The configuration has no marks of its own: an argument there
+is withheld where the engine marks that attribute for any resource of the type, or where it goes to a sensitive
 variable. In plans whose format has no marks, every value is withheld.
 """
 
