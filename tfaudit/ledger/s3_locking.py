@@ -40,16 +40,16 @@ def lock_of(answer: Mapping[str, Any]) -> Lock:
 
 
 def may_see(bucket: Bucket, key: str, version: str) -> bool:
-    """Tell whether these credentials may see a version's lock: answers leave out what they may not."""
+    """Tell whether these credentials may see a version's lock: answers leave out what they may not.
+
+    Raises :class:`LedgerError` when the store failed.
+    """
+    which = {"Key": bucket.place.prefix + key, "VersionId": version}
     try:
-        answer = bucket.call(
-            "get_object_retention",
-            expected=("AccessDenied", "403"),
-            Key=bucket.place.prefix + key,
-            VersionId=version,
-        )
+        answer = bucket.call("get_object_retention", expected=("AccessDenied", "403"), **which)
     except LedgerError:
-        # There is no lock, as some stores say it.
+        # Each store says in words of its own that there is no lock; one that is away says nothing else either.
+        bucket.call("head_object", **which)
         return True
     return answer.code is None
 

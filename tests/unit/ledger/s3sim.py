@@ -288,6 +288,13 @@ class Operations:
         found = self._find(Bucket, Key, VersionId)
         return self._answer(VersionId=found.id, **_lock(found))
 
+    def get_object_retention(self, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
+        """Return a version's retention; there is an error for one that has none."""
+        found = self._find(Bucket, Key, VersionId)
+        if found.mode is None:
+            refuse(self._world, "GetObjectRetention", "NoSuchObjectLockConfiguration", 404)
+        return self._answer(Retention={"Mode": found.mode, "RetainUntilDate": found.until})
+
     def delete_object(self, Bucket: str, Key: str, VersionId: str | None = None) -> dict[str, Any]:
         """Put a marker on top, or remove a version that is not locked."""
         versions = self._world.objects.setdefault(f"{Bucket}/{Key}", [])

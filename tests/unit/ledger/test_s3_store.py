@@ -17,7 +17,7 @@ from s3sim import START, Client, Faults, Meta, SimulatedBucket, Version, World
 
 from tfaudit.config import Retention, S3Settings
 from tfaudit.errors import ConfigError, LedgerError
-from tfaudit.ledger import genesis, ids, s3_working
+from tfaudit.ledger import genesis, ids, s3_locking, s3_working
 from tfaudit.ledger.log import Ledger, create_ledger
 from tfaudit.ledger.s3 import Bucket, Time, UnfitStoreError, place
 from tfaudit.ledger.s3_evidence import EvidenceBucket
@@ -306,6 +306,17 @@ def test_where_an_object_lies(world: World) -> None:
     assert written.retain_until is not None
     assert evidence(world).locate([KEY]) == (written,)
     assert evidence(world).locate(["records/none"])[0] == (None, None)
+
+
+def test_a_store_that_fails_does_not_tell_that_there_is_no_lock(world: World) -> None:
+    """An object without a lock is an error to S3; one that is no answer to the question is not taken for it."""
+    store = evidence(world, None)
+    assert store.create(KEY, b"x")
+    assert store.shows_locks(KEY)
+    version = world.objects[f"evidence/a/b/{KEY}"][0].id
+    failing = SimulatedBucket("s3://evidence/a/b", world, Faults(throttled=1.0))
+    with pytest.raises(LedgerError, match="SlowDown"):
+        s3_locking.may_see(failing, KEY, version)
 
 
 def test_a_store_goes_to_another_process(world: World) -> None:
