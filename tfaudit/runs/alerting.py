@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from tfaudit.errors import LedgerError, VerificationError
+
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
@@ -32,6 +34,11 @@ if TYPE_CHECKING:
 CLOSE_SECONDS: Final = 12.0
 """What the end of a run waits for its alerts at most."""
 _LOOK: Final = 0.1
+_WHY: Final = {
+    LedgerError.exit_code: ": the ledger or the working store can't be read or written",
+    VerificationError.exit_code: ": the log holds less than was delivered",
+}
+"""Why nothing can be delivered, by the exit code that it deserves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,8 +224,10 @@ def failures_of(found: Iterable[Delivered], *, unhurried: bool = False) -> tuple
     """Return which sinks somebody has to look after, and why: a line each, without what the sink itself said."""
     lines = []
     for one in found:
-        if one.state in ("misconfigured", "failed"):
-            lines.append(f'sink "{one.name}" is {one.state}')
+        if one.state == "misconfigured":
+            lines.append(f'sink "{one.name}" is misconfigured')
+        elif one.state == "failed":
+            lines.append(f'nothing can be delivered to sink "{one.name}"{_WHY.get(one.code, "")}')
         elif one.state == "left" and unhurried:
             lines.append(f'sink "{one.name}" does not take what is delivered')
         if one.dead:

@@ -38,10 +38,16 @@ class Shelf:
         try:
             found = canonical.decode(raw, what=f"{self._prefix}{name}")
         except InputError as error:
-            raise LedgerError(f"{self._prefix}{name} in {self._working} can't be read") from error
+            raise self._unreadable(name) from error
         if not isinstance(found, dict):
-            raise LedgerError(f"{self._prefix}{name} in {self._working} can't be read")
+            raise self._unreadable(name)
         return found
+
+    def _unreadable(self, name: str) -> LedgerError:
+        return LedgerError(
+            f"{self._prefix}{name} in {self._working} can't be read",
+            hint="remove it: documents are sent again at worst",
+        )
 
     def put(self, name: str, document: Mapping[str, object]) -> None:
         """Put a document at ``name``, whatever was there; on return it is durable."""

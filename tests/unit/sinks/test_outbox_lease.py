@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from tfaudit.errors import LedgerError
 from tfaudit.ledger.folder import FolderStore
 from tfaudit.sinks import lease
 from tfaudit.sinks.lease import LENGTH, Lease
@@ -86,3 +87,15 @@ def test_of_many_that_find_it_free_one_takes_it(shelf):
         for thread in threads:
             thread.join()
         assert sum(isinstance(one, Lease) for one in got) == 1
+
+
+def test_a_lease_that_is_no_document_says_what_to_do(shelf, tmp_path):
+    """Who can't read it neither takes it nor leaves whoever looks alone with that."""
+    lease.take(shelf, lambda: 0)
+    [path] = tmp_path.rglob("lease/*.json")
+    path.write_bytes(b"{")
+    with pytest.raises(LedgerError, match="can't be read") as found:
+        lease.take(shelf, lambda: LENGTH)
+    assert found.value.hint == "remove it: documents are sent again at worst"
+    path.unlink()
+    assert isinstance(lease.take(shelf, lambda: LENGTH), Lease)
