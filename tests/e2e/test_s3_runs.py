@@ -139,6 +139,22 @@ def test_setup_in_existing_buckets(site: Site) -> None:
     assert "is there already" in site.setup(code=78)
 
 
+def test_where_nothing_is_locked_it_is_told(site: Site) -> None:
+    """Setup and an extension say so, and verify warns; with a retention, of either kind, nobody does."""
+    told = 'is locked: set [retention] profile = "soc2"'
+    assert told in site.setup("--create-bucket")
+    site.project.tfaudit("apply", "-auto-approve", "-input=false")
+    found = site.verified()
+    assert found["ok"]
+    assert [(one["code"], one["severity"]) for one in found["findings"]] == [("lock-weakened", "warning")]
+    extended = site.project.tfaudit("retain", "extend", "--days", "30")
+    assert "nothing locks what is written from now on" in extended.stderr
+    site.project.environment["TFAUDIT_RETENTION_PROFILE"] = "soc2"
+    again = site.project.tfaudit("retain", "extend", "--days", "31")
+    assert "nothing locks" not in again.stderr
+    assert site.verified()["ok"]
+
+
 def test_setup_without_a_working_store_is_refused(site: Site) -> None:
     """Disclosures in a locked bucket could never be erased."""
     done = site.project.tfaudit("setup", "--yes", "--ledger", site.ledger, code=78)

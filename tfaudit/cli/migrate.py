@@ -33,7 +33,7 @@ def command(
     config = this_config(options, world)
     evidence = evidence_store(target, s3=config.s3, retention=config.retention)
     working = working_store(to_working, s3=config.s3) if to_working else None
-    locks = bucketing.locks_what_is_copied(evidence, working, config.retention)
+    bucketing.must_fit(evidence, working)
     moved = migration.migrate(
         evidence_store(source, s3=config.s3),
         evidence,
@@ -43,10 +43,8 @@ def command(
         step=world.step,
     )
     report = moved.report
-    if not locks:
-        world.say(
-            "nothing locks what was copied: set [retention], then run `tfaudit retain extend` for the ledger there"
-        )
+    if bucketing.locks_nothing(evidence, config.retention):
+        world.say(f"nothing locks what was copied: {bucketing.LOCK_IT}, and run `tfaudit retain extend`")
     if as_json:
         counts = {"copied": moved.copied, "there": moved.there, "disclosures": moved.disclosures}
         write_json({**counts, "genesis": moved.genesis.digest, "report": report.to_json()})

@@ -30,11 +30,15 @@ def extend(options: Options, days: int, as_json: bool) -> int:
 
     Locks only ever get longer. tfaudit doctor and verify warn of those that end soon.
     """
-    from tfaudit.runs import retention
+    from tfaudit.runs import bucketing, retention
+    from tfaudit.runs.ledgers import evidence_of
 
     world = this_world()
-    done = retention.extend(this_config(options, world), world, days=days)
+    config = this_config(options, world)
+    done = retention.extend(config, world, days=days)
     _tell(done, f"{done.objects} locks extended to {days} days from now", as_json)
+    if bucketing.locks_nothing(evidence_of(config), config.retention):
+        world.say(f"nothing locks what is written from now on, this record among it: {bucketing.LOCK_IT}")
     return 0
 
 

@@ -65,7 +65,8 @@ def command(
 
     The ledger lies in .tfaudit/ledger unless --ledger names another folder, or a bucket that has Object Lock.
     """
-    from tfaudit.runs import setup
+    from tfaudit.runs import bucketing, setup
+    from tfaudit.runs.ledgers import evidence_store
 
     world = this_world()
     plan = setup.propose(world.cwd, world, ledger=ledger or options.ledger, working=working or options.working)
@@ -98,12 +99,15 @@ def command(
             }
         )
         return 0
+    store = evidence_store(made.ledger, s3=bucketing.effective(plan.s3, world.environ))
     click.echo(f"wrote {made.config_file}")
     click.echo(f"made the ledger {made.origin} in {made.ledger}")
     click.echo(f"its trust anchor is {made.genesis}; give it to your auditors")
     click.echo(f"keep {made.root_key} offline: it alone can accept or remove other keys")
     if made.gitignore:
         click.echo("added .tfaudit/ to .gitignore; commit tfaudit.toml")
+    if bucketing.locks_nothing(store, plan.retention):
+        click.echo(f"nothing but genesis is locked: {bucketing.LOCK_IT}")
     click.echo("next: tfaudit doctor, then tfaudit apply in place of terraform apply")
     return 0
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tfaudit.runs.run import World
     from tfaudit.runs.setup import Plan
 
+LOCK_IT: Final = 'set [retention] profile = "soc2", or days, in tfaudit.toml'
 GENESIS_RULE: Final = Retention(mode="GOVERNANCE", days=max(PROFILE_DAYS.values()))
 
 
@@ -47,11 +48,8 @@ def prepare(plan: Plan, world: World) -> EvidenceBucket:
     return store
 
 
-def locks_what_is_copied(evidence: Store, working: Store | None, retention: Retention | None) -> bool:
-    """Return whether something locks what is written to ``evidence``; a folder's locks nobody expects.
-
-    Raises as :func:`prepare` where one of the two, if it lies in a bucket, would not do.
-    """
+def must_fit(evidence: Store, working: Store | None) -> None:
+    """Raise as :func:`prepare` where one of the two, if it lies in a bucket, would not do."""
     from tfaudit.ledger import s3_setup
     from tfaudit.ledger.s3_evidence import EvidenceBucket
     from tfaudit.ledger.s3_working import WorkingBucket
@@ -59,11 +57,23 @@ def locks_what_is_copied(evidence: Store, working: Store | None, retention: Rete
     erasable = working.bucket if isinstance(working, WorkingBucket) else None
     if erasable is not None:
         s3_setup.must_hold_disclosures(erasable)
-    if not isinstance(evidence, EvidenceBucket):
-        return True
-    _must_lie_apart(evidence.bucket, erasable)
-    found = s3_setup.must_hold_evidence(evidence.bucket)
-    return retention is not None or found.default_mode is not None or found.lock is None
+    if isinstance(evidence, EvidenceBucket):
+        _must_lie_apart(evidence.bucket, erasable)
+        s3_setup.must_hold_evidence(evidence.bucket)
+
+
+def locks_nothing(evidence: Store, retention: Retention | None) -> bool:
+    """Tell whether a bucket surely locks nothing that is written there; of a folder nobody expects it to.
+
+    Raises :class:`LedgerError` when it can't be reached.
+    """
+    from tfaudit.ledger import s3_setup
+    from tfaudit.ledger.s3_evidence import EvidenceBucket
+
+    if retention is not None or not isinstance(evidence, EvidenceBucket):
+        return False
+    found = s3_setup.fitness(evidence.bucket)
+    return found.lock is not None and found.default_mode is None
 
 
 def _must_lie_apart(evidence: Bucket, working: Bucket | None) -> None:

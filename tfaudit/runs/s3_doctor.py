@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.errors import ConfigError, InputError, LedgerError
+from tfaudit.runs.bucketing import LOCK_IT
 from tfaudit.runs.doctor import Check
 
 if TYPE_CHECKING:
@@ -64,16 +65,13 @@ def retention(config: Config) -> Check:
         message = f"the bucket's default locks each object for {days} in {found.default_mode} mode"
         return Check(name="retention", result="ok", message=message)
     if found.lock is None:
-        return Check(name="retention", result="warning", message="the bucket's default is unknown", hint=_SET)
+        return Check(name="retention", result="warning", message="the bucket's default is unknown", hint=LOCK_IT)
     return Check(
         name="retention",
         result="warning",
         message="nothing locks what is recorded: no [retention], and the bucket has no default",
-        hint=_SET,
+        hint=LOCK_IT,
     )
-
-
-_SET: Final = 'set [retention] profile = "soc2", or days, in tfaudit.toml'
 
 
 def policy(config: Config) -> Check:
