@@ -90,6 +90,7 @@ def test_the_root_key_is_replaced(here, keys):
     ("arguments", "code", "message"),
     [
         (["add", "nonsense"], 78, "is no public key"),
+        (["add", "missing.pub"], 78, "missing.pub is no public key and no file"),
         (["add", "file:.tfaudit/keys/record.pem"], 78, "accepted already"),
         (["remove", "12345678"], 78, "not the start of one"),
         (["rotate", "record", "--to", "gpg:me"], 78, "no signer is known"),

@@ -191,6 +191,7 @@ def read_public(text: str, *, base: Path) -> PublicKey:
     if text.partition(":")[0] in SIGNERS:
         return open_signer(text, base=base).public
     path = base / text
+    content = None
     try:
         content = path.read_bytes()[:MAX_PUBLIC] if path.is_file() else None
         if content is None:
@@ -198,8 +199,9 @@ def read_public(text: str, *, base: Path) -> PublicKey:
         if content.lstrip().startswith(b"-----"):
             return keys.public_key(load_pem_public_key(content))
     except (OSError, ValueError, UnsupportedAlgorithm, InputError) as error:
+        what = "is no public key and no file" if content is None else "is no public key"
         raise ConfigError(
-            f"{text[:80]} is no public key", hint="a PEM or .pub file, base64 of its DER, or a signer's URI"
+            f"{text[:80]} {what}", hint="a PEM or .pub file, base64 of its DER, or a signer's URI"
         ) from error
     return ssh.public_line(content, what=text)[0]
 
