@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Final
 
 from tfaudit.config import PROFILE_DAYS, Retention, S3Settings
-from tfaudit.errors import ConfigError
+from tfaudit.errors import ConfigError, LedgerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,16 +63,17 @@ def must_fit(evidence: Store, working: Store | None) -> None:
 
 
 def locks_nothing(evidence: Store, retention: Retention | None) -> bool:
-    """Tell whether a bucket surely locks nothing that is written there; of a folder nobody expects it to.
-
-    Raises :class:`LedgerError` when it can't be reached.
-    """
+    """Tell whether a bucket surely locks nothing that is written there; of a folder nobody expects it to."""
     from tfaudit.ledger import s3_setup
     from tfaudit.ledger.s3_evidence import EvidenceBucket
 
     if retention is not None or not isinstance(evidence, EvidenceBucket):
         return False
-    found = s3_setup.fitness(evidence.bucket)
+    try:
+        found = s3_setup.fitness(evidence.bucket)
+    except LedgerError:
+        # What was done is done: a hint is not worth a failure.
+        return False
     return found.lock is not None and found.default_mode is None
 
 
