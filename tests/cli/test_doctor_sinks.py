@@ -73,7 +73,7 @@ def test_a_sink_that_has_everything(
         syslog("siem", state)
         before = place.doctor()["sink siem"]
         assert (before["result"], before["hint"]) == ("warning", "tfaudit deliver --sink siem")
-        assert "takes what we send; 8 records are left for it" in before["message"]
+        assert "answers and does not refuse us; 8 records are left for it" in before["message"]
         assert state.messages == []
         assert place.tfaudit("deliver").returncode == 0
         delivered = len(state.messages)

@@ -111,7 +111,7 @@ def _sink(asked: _Asked, standing: Standing | None) -> Check:
     name = f"sink {asked.settings.name}"
     if asked.error is not None:
         return _failed(name, asked.error)
-    told = [f"{asked.settings.url} takes what we send"]
+    told = [f"{asked.settings.url} answers and does not refuse us"]
     if asked.installed:
         told.insert(0, asked.installed)
     behind = _behind(asked.settings.name, standing)
