@@ -58,7 +58,7 @@ class _Verbs(click.Group):
     "audit, the rest is passed through untouched.",
 )
 @click.option("--config", metavar="FILE", help="The configuration, in place of the nearest tfaudit.toml.")
-@click.option("--ledger", metavar="URL", help="The ledger: a folder (or TFAUDIT_LEDGER).")
+@click.option("--ledger", metavar="URL", help="The ledger: a folder or s3://BUCKET/PREFIX (or TFAUDIT_LEDGER).")
 @click.option("--working", metavar="URL", help="The working store with the disclosures (or TFAUDIT_WORKING).")
 @click.option("--reason", metavar="TEXT", help="Why the run is made; recorded with it (or TFAUDIT_REASON).")
 @click.option("--ticket", metavar="ID", help="The ticket it belongs to; recorded as claimed (or TFAUDIT_TICKET).")
