@@ -2,7 +2,7 @@
 
 It errs on the side of telling: where two wordings can't be compared, the later one counts as more. But for what is only
 taken away (an action, a resource, a principal, a value that a condition admits), or asked for in addition, it never
-does.
+does, unless a policy is larger than any cloud takes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from tfaudit import wildcards
 
-_MAX_UNITS: Final = 20_000
-"""Beyond so many combinations of action, resource and principal, a statement is compared as a whole."""
+_MAX_COMPARISONS: Final = 5_000_000
+"""Of the words of two policies, a few seconds' worth; no cloud takes a policy that asks for nearly as many."""
 _HARMLESS: Final = re.compile(r"[a-z0-9-]+:(describe|list)", re.IGNORECASE)
 _ANY_RESOURCE: Final = re.compile(r"\*|arn:[^:]*:[^:]*:[^:]*:[^:]*:\*")
 _ACCOUNT: Final = re.compile(r"\d{12}")
@@ -31,6 +31,7 @@ CONDITION_GONE: Final = "a condition is taken away"
 MORE_TRUST: Final = "more may assume the role"
 UNCONDITIONAL: Final = "an identity provider's users may assume the role without a condition"
 UNREADABLE: Final = "a policy that can't be read takes the place of one that could"
+TOO_LARGE: Final = "a policy is too large to be compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,13 @@ class Statement:
             and (not conditions or _admits(self.conditions, other.conditions))
         )
 
+    def count(self) -> int:
+        """Return how many statements :meth:`units` gives."""
+        return len(self.actions.each()) * len(_each(self.resources)) * len(_each(self.principals))
+
     def units(self) -> Iterator[Statement]:
         """Yield it in statements of one action, resource and principal each."""
-        actions, resources, principals = self.actions.each(), _each(self.resources), _each(self.principals)
-        if len(actions) * len(resources) * len(principals) > _MAX_UNITS:
-            yield self
-            return
-        for action, resource, principal in product(actions, resources, principals):
+        for action, resource, principal in product(self.actions.each(), _each(self.resources), _each(self.principals)):
             yield replace(self, actions=action, resources=resource, principals=principal)
 
 
@@ -116,6 +117,8 @@ def widened(before: Policy | None, after: Policy | None, *, is_new: bool, is_tru
     if after is None:
         return (UNREADABLE,) if before is not None else ()
     known = before or ()
+    if _comparisons(after, known) > _MAX_COMPARISONS:
+        return (TOO_LARGE,) if after != known else ()
     found: dict[str, None] = {}
     for unit in (unit for statement in after if statement.allows for unit in statement.units()):
         if not any(earlier.covers(unit) for earlier in known):
@@ -126,6 +129,20 @@ def widened(before: Policy | None, after: Policy | None, *, is_new: bool, is_tru
         if not any(later.covers(unit) for later in denials):
             found[DENY_GONE] = None
     return tuple(found)
+
+
+def _comparisons(after: Policy, known: Policy) -> int:
+    """Return how many words are held against how many, at most."""
+    allowed = sum(statement.count() for statement in after if statement.allows)
+    denied = sum(statement.count() for statement in known if not statement.allows)
+    return allowed * (1 + _words_in(known)) + denied * (1 + _words_in(after))
+
+
+def _words_in(policy: Policy) -> int:
+    return sum(
+        len(statement.actions.names) + len({*_names(statement.resources)}) + len({*_names(statement.principals)})
+        for statement in policy
+    )
 
 
 def _reasons(unit: Statement, *, is_new: bool, is_trust: bool, loosened: bool) -> Iterator[str]:

@@ -261,6 +261,18 @@ def test_what_is_known_only_after_the_apply_may_widen(kind: str, before: Any, un
     assert found.why == (why,)
 
 
+def test_a_policy_that_is_too_large_is_told_and_not_compared() -> None:
+    """Whoever writes one must not keep the machine busy with it; while it stays the same, nothing is told."""
+
+    def many(first: int) -> statements.Policy | None:
+        names = [f"arn:aws:s3:::b{number}" for number in range(first, first + 3_000)]
+        return statements.parse({"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": names}]})
+
+    assert statements.widened(many(0), many(5_000), is_new=False) == (statements.TOO_LARGE,)
+    assert statements.widened(many(0), many(0), is_new=False) == ()
+    assert statements.widened((), many(0), is_new=True) == ()
+
+
 @pytest.mark.parametrize(("kind", "unknown"), [("aws_s3_bucket", "/policy"), (SG, "/ingress"), (SG, "/id")])
 def test_what_every_new_resource_learns_from_its_provider_is_no_news(kind: str, unknown: str) -> None:
     """A new bucket's policy is unknown because none is configured."""
