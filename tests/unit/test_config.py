@@ -53,6 +53,8 @@ def test_command_line_overrides_the_environment(tmp_path: Path) -> None:
         ('legder = "x"', 'unknown key "legder".*did you mean "ledger"'),
         ('[signer]\nrecrod = "file:x"', 'did you mean "signer.record"'),
         ("[delivery]\nx = 0", r'did you mean "delivery.budget"'),
+        ('[[sink]]\nurl = "webhok:https://a.example/"', 'unknown kind of sink "webhok" in .*did you mean "webhook"'),
+        ('[[alert]]\nto = ["env:X"]\non = ["destroyed"]', 'unknown event "destroyed" in .*did you mean "destroy"'),
         ('on_ledger_failure = "ignore"', '"stop" or "spool"'),
         ("ledger = 3", "ledger in .* is not a text"),
         ("signer = 3", "signer in .* is not a table"),

@@ -175,7 +175,7 @@ def _scheme(url: str, place: Place) -> str:
     if not colon or not rest:
         raise ConfigError(f'{place.of("url")} is "{url}"', hint='as in "splunk-hec://splunk.example.com:8088"')
     if scheme not in SCHEMES:
-        raise unknown(scheme, SCHEMES, place.of("url"))
+        raise unknown(scheme, SCHEMES, place.of("url"), what="kind of sink")
     if "@" in rest or "?" in rest or "#" in rest:
         # Not shown: what stands there is most likely a password or a token.
         raise ConfigError(
@@ -223,7 +223,7 @@ def _alerts(source: FileSource) -> Iterator[AlertSettings]:
         on = place.names(table["on"], "on") if "on" in table else () if when is not None else EVENTS
         for word in on:
             if word not in EVENTS:
-                raise unknown(word, EVENTS, place.of("on"))
+                raise unknown(word, EVENTS, place.of("on"), what="event")
         hours = place.name(table["hours"], "hours") if "hours" in table else None
         if hours is not None and not _HOURS.fullmatch(hours):
             raise ConfigError(f'{place.of("hours")} is "{hours}"', hint='as in "07:00-19:00"')

@@ -113,10 +113,10 @@ def check_members(table: Mapping[str, object], known: Iterable[str], prefix: str
             raise unknown(f"{prefix}{member}", (f"{prefix}{one}" for one in known), where)
 
 
-def unknown(key: str, known: Iterable[str], where: str) -> ConfigError:
-    """Return the error for an unknown key."""
+def unknown(key: str, known: Iterable[str], where: str, *, what: str = "key") -> ConfigError:
+    """Return the error for an unknown key, or ``what`` else it is."""
     candidates = tuple(known)
     import difflib
 
     nearest = difflib.get_close_matches(key, candidates, n=1, cutoff=0.0)[0]
-    return ConfigError(f'unknown key "{key}" in {where}', hint=f'did you mean "{nearest}"?')
+    return ConfigError(f'unknown {what} "{key}" in {where}', hint=f'did you mean "{nearest}"?')
