@@ -25,6 +25,8 @@ from tfaudit.errors import UnavailableError
 Write = Callable[[bytes], None]
 
 _CHUNK: Final = 64 * 1024
+_HURRIED: Final = 64
+"""How many reads follow one of a full pipe without a lull."""
 _PATIENCE: Final = 3.0
 # Ends by SIGKILL when the engine has ended, by the end of its input when tfaudit has.
 _WATCH: Final = 'read -r engine; read -r end; kill -TERM "$engine"; for fd; do cat <"/dev/fd/$fd" & done; wait'
@@ -226,10 +228,11 @@ def pump(exit_fd: int, sinks: dict[int, Write], feeding: Input | None, *, lull: 
 
     Not until every writer has gone: a process that a provisioner left behind may hold the pipe for days. After some
     output the next is left in its pipe for ``lull`` milliseconds: an engine that says a line ten times a moment must
-    not pay for as many changes of the process that runs.
+    not pay for as many changes of the process that runs. One that fills its pipe meanwhile is not kept waiting.
     """
     live = dict(sinks)
     running = True
+    hurried = 0
     ended = select.poll()
     ended.register(exit_fd, select.POLLIN)
     while running:
@@ -243,12 +246,12 @@ def pump(exit_fd: int, sinks: dict[int, Write], feeding: Input | None, *, lull: 
         idle = feeding is not None and feeding.is_waiting and wanted is None
         for fd, _ in poll.poll(20 if idle else None):
             if fd in live:
-                _move(fd, live)
+                hurried = _HURRIED if _move(fd, live) == _CHUNK else max(0, hurried - 1)
             elif fd == exit_fd:
                 running = False
             elif feeding is not None:
                 feeding.feed()
-        if lull and running and ended.poll(lull):
+        if lull and running and not hurried and ended.poll(lull):
             running = False
     for fd in tuple(live):
         os.set_blocking(fd, False)
@@ -256,18 +259,18 @@ def pump(exit_fd: int, sinks: dict[int, Write], feeding: Input | None, *, lull: 
             pass
 
 
-def _move(fd: int, live: dict[int, Write]) -> bool:
-    """Move one chunk; return whether there may be more. At the end of the stream it is taken out of ``live``."""
+def _move(fd: int, live: dict[int, Write]) -> int:
+    """Move one chunk; return its size, 0 if there is no more now. A stream that ends is taken out of ``live``."""
     try:
         data = os.read(fd, _CHUNK)
     except BlockingIOError:
-        return False
+        return 0
     except OSError as error:
         if error.errno != errno.EIO:  # how Linux says that nobody holds the other end of a pseudo-terminal
             raise
         data = b""
     if not data:
         del live[fd]
-        return False
+        return 0
     live[fd](data)
-    return True
+    return len(data)
