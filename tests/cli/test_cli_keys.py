@@ -48,6 +48,7 @@ def test_a_key_comes_and_goes(here, keys):
     code, out, _ = keys("remove", added["keyid"][:10].upper(), "--json")
     assert code == 0
     schema.validate("keys-change.v1", json.loads(out))
+    assert json.loads(out)["keyid"] == added["keyid"]
     assert added["keyid"] not in keys("list")[1]
 
 

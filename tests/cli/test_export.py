@@ -67,6 +67,18 @@ def test_stdout_gets_the_same_bytes(place, capfd, tmp_path):
     assert (code, out.encode()) == (0, (tmp_path / "changes.csv").read_bytes())
 
 
+def test_what_was_written_is_told_as_json(place, capfd, tmp_path):
+    """With --json the line on stderr is an object on stdout; there is no room for it beside the events themselves."""
+    code, out, err = tfaudit(place, capfd, "export", "--format", "ecs", "-o", "changes.jsonl", "--json")
+    told = json.loads(out)
+    schema.validate("export.v1", told)
+    assert (code, err, told["file"], told["format"]) == (0, "", "changes.jsonl", "ecs")
+    assert told["events"] == len((tmp_path / "changes.jsonl").read_text().splitlines())
+    code, out, err = tfaudit(place, capfd, "export", "--format", "ecs", "-o", "-", "--json")
+    assert (code, out) == (64, "")
+    assert "--json and -o -" in err
+
+
 def test_no_changes_are_a_header(place, capfd):
     """A time without changes gives a table without rows, and says so."""
     code, out, err = tfaudit(place, capfd, "export", "--format", "csv", "-o", "-", "--to", "2026-02")

@@ -12,7 +12,7 @@ import click
 
 from tfaudit.cli.looking import Looked, chosen, json_line, looking, period_options, stack_option
 from tfaudit.cli.main import Options
-from tfaudit.cli.output import counted, say
+from tfaudit.cli.output import counted, say, write_json
 from tfaudit.errors import VerificationError
 
 _STDOUT: Final = "-"
@@ -27,6 +27,7 @@ Form = Literal["jsonl", "csv", "ocsf", "ecs"]
 @stack_option
 @click.option("--plans", is_flag=True, help="Also what was planned only.")
 @click.option("--force", is_flag=True, help="Take the place of a file that is there already.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as one JSON object; not with -o -.")
 @click.pass_obj
 def command(
     options: Options,
@@ -37,6 +38,7 @@ def command(
     stack: str | None,
     plans: bool,
     force: bool,
+    as_json: bool,
 ) -> int:
     """Write every recorded change of a time with what came of it.
 
@@ -47,6 +49,8 @@ def command(
     from tfaudit.export import table
     from tfaudit.export.population import population
 
+    if as_json and output == _STDOUT:
+        raise click.UsageError("--json and -o - would both write to stdout")
     wanted = chosen(stack=stack, start=start, end=end)
     looked = Looked()
     encode = _encoder(form)
@@ -61,6 +65,18 @@ def command(
         if looked.exit_code:
             raise VerificationError("not all records can be read; nothing was exported", hint="run `tfaudit verify`")
         tree = view.reader.state
+    if as_json:
+        write_json(
+            {
+                "file": output,
+                "format": form,
+                "events": number,
+                "origin": view.reader.origin,
+                "size": tree.size,
+                "root": tree.root.hex(),
+            }
+        )
+        return 0
     say(
         f"exported {counted(number, 'change event')} of the ledger {view.reader.origin}, "
         f"size {tree.size} root {tree.root.hex()}"

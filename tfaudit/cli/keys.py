@@ -121,8 +121,8 @@ def remove(options: Options, keyid: str, root_key: str, as_json: bool) -> int:
     from tfaudit.runs import keyring
 
     world = this_world()
-    receipt = keyring.remove(this_config(options, world), world, keyid.lower(), root_key=root_key)
-    _tell(receipt, f"the key {keyid} may sign no more records", as_json, keyid=keyid)
+    receipt, removed = keyring.remove(this_config(options, world), world, keyid.lower(), root_key=root_key)
+    _tell(receipt, f"the key {removed} may sign no more records", as_json, keyid=removed)
     return 0
 
 

@@ -6,11 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import Final
+from typing import Final, TextIO
 
 from tfaudit.engine import find
 from tfaudit.errors import InternalError
@@ -48,6 +48,10 @@ class Teller:
     """A sentence of the story."""
     show: Callable[[str], None]
     """A command line that is about to be run."""
+    ran: Callable[[Sequence[str], int], None]
+    """The arguments of a command of ours that has ended, and its exit code."""
+    screen: TextIO
+    """Where the commands write what they write to stdout."""
 
 
 def tell(folder: Path, environ: Mapping[str, str], teller: Teller) -> None:
@@ -107,13 +111,14 @@ class Stage:
             cwd=self._folder,
             env=self._environ,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if quiet else subprocess.PIPE if brief else None,
+            stdout=subprocess.DEVNULL if quiet else subprocess.PIPE if brief else self._teller.screen,
             stderr=subprocess.STDOUT if brief else None,
             check=False,
         )
         if brief:
-            sys.stdout.write(done.stdout.decode(errors="replace").rstrip("\n").rpartition("\n")[2] + "\n")
-            sys.stdout.flush()
+            self._teller.screen.write(done.stdout.decode(errors="replace").rstrip("\n").rpartition("\n")[2] + "\n")
+            self._teller.screen.flush()
+        self._teller.ran(arguments, done.returncode)
         if done.returncode != code:
             raise InternalError(f"tfaudit {arguments[0]} ended with {done.returncode}, not {code}")
 

@@ -300,13 +300,19 @@ def _spool(config: Config, world: World) -> Check:
 
 
 def _space(config: Config) -> Check:
-    status = os.statvfs(config.spool)
-    free = status.f_bavail * status.f_frsize
+    folders = [Path(url) for url in (config.ledger, config.working) if url is not None and "://" not in url]
+    places = [config.spool, *(folder for folder in folders if folder.is_dir())]
+    free, place = min((_free(place), place) for place in places)
     if free < LOW_SPACE_BYTES:
         return Check(
             name="space",
             result="warning",
-            message=f"{free >> 20} MiB are free for records that have to wait",
+            message=f"{free >> 20} MiB are free where {place} lies",
             hint="make room: without it an apply stops before it changes anything",
         )
     return Check(name="space", result="ok", message=f"{free >> 20} MiB free")
+
+
+def _free(place: Path) -> int:
+    status = os.statvfs(place)
+    return status.f_bavail * status.f_frsize

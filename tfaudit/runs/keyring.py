@@ -152,11 +152,11 @@ def add(
     return _change(ledger, world, open_signer(root_key, base=world.cwd), changed, "add", "record", None, public)
 
 
-def remove(config: Config, world: World, keyid: str, *, root_key: str) -> Receipt:
+def remove(config: Config, world: World, keyid: str, *, root_key: str) -> tuple[Receipt, str]:
     """Accept no more records of the signer whose key id starts with ``keyid``, from this place of the log on.
 
-    What it signed before stays valid. Raises :class:`ConfigError` unless it is one signer and not the last, and as
-    :func:`rotate` does.
+    What it signed before stays valid. Returns the receipt and the whole key id. Raises :class:`ConfigError` unless it
+    is one signer and not the last, and as :func:`rotate` does.
     """
     from tfaudit.runs.ledgers import open_ledger
     from tfaudit.signing.signer import open_signer
@@ -172,9 +172,9 @@ def remove(config: Config, world: World, keyid: str, *, root_key: str) -> Receip
     if not rest:
         raise ConfigError("this is the last key that may sign records", hint="add another first, or rotate this one")
     changed = replace(keys, generation=keys.generation + 1, signers=rest)
-    return _change(
-        ledger, world, open_signer(root_key, base=world.cwd), changed, "remove", "record", found[0].public, None
-    )
+    root = open_signer(root_key, base=world.cwd)
+    receipt = _change(ledger, world, root, changed, "remove", "record", found[0].public, None)
+    return receipt, found[0].public.keyid
 
 
 def read_public(text: str, *, base: Path) -> PublicKey:

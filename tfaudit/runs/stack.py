@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tfaudit.engine.workdir import Workdir
     from tfaudit.runs.run import World
 
+_FILLED: Final = ("{path}", "{workspace}")
+_PLACEHOLDER: Final = re.compile(r"\{[^{}]*\}")
 _ALLOWED: Final = re.compile(r"[^\x00-\x1f\x7f]{1,512}")
 
 
@@ -29,6 +31,10 @@ def stack_name(*, configured: str | None, repository: Repository | None, below_r
     under one made-up name could not be told apart later.
     """
     if configured is not None:
+        unknown = next((found[0] for found in _PLACEHOLDER.finditer(configured) if found[0] not in _FILLED), None)
+        if unknown is not None:
+            # Taken as it stands, a misspelt {workspace} would make one stack of all workspaces.
+            raise ConfigError(f"the stack {configured!r} has {unknown}", hint=f"known are {' and '.join(_FILLED)}")
         template = configured if below_root else configured.replace("/{path}", "")
         name = readable(template.replace("{path}", below_root).replace("{workspace}", workspace))
         if not _ALLOWED.fullmatch(name):

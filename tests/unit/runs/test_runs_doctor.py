@@ -40,3 +40,19 @@ def test_a_working_store_that_takes_nothing_is_found(tmp_path, world):
         (working / ".tmp").rmdir()
     (working / ".tmp").touch()
     assert (found().result, found().exit_code) == ("failed", 74)
+
+
+@pytest.mark.skipif(not hasattr(os, "statvfs"), reason="there is no statvfs here")
+def test_space_is_looked_for_where_there_is_least(tmp_path, world, monkeypatch):
+    """The ledger, the working store and the spool may lie on disks of their own."""
+    setup.make(setup.propose(tmp_path, world), world)
+    loaded = config.load(cwd=tmp_path, environ=world.environ, machine_file=tmp_path / "no such file")
+    real = os.statvfs
+
+    def full(place):
+        found = real(place)
+        return os.statvfs_result((*found[:4], 0, *found[5:])) if str(place).endswith("working") else found
+
+    monkeypatch.setattr(os, "statvfs", full)
+    (check,) = (check for check in doctor.examine(loaded, world) if check.name == "space")
+    assert (check.result, check.message) == ("warning", f"0 MiB are free where {tmp_path}/.tfaudit/working lies")

@@ -42,6 +42,14 @@ def test_at_the_root_the_path_goes_with_its_slash() -> None:
     assert name == "shop:w"
 
 
+@pytest.mark.parametrize("name", ["shop:{workspce}", "{}", "shop/{path}/{Workspace}"])
+def test_an_unknown_placeholder_is_an_error(name: str) -> None:
+    """Taken as it stands, it would make one stack of several."""
+    with pytest.raises(ConfigError, match=r"has \{") as raised:
+        stack.stack_name(configured=name, repository=None, below_root="eu", workspace="w")
+    assert raised.value.hint == "known are {path} and {workspace}"
+
+
 def test_no_name_is_an_error() -> None:
     """Without a remote nothing is made up."""
     with pytest.raises(ConfigError, match="no git remote"):
