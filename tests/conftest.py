@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# A shell ignores Ctrl-C in what it runs in the background, and what is ignored stays so in every child: the tests of
-# signals need the usual state, wherever the test run itself was started.
-for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+# A shell ignores Ctrl-C in what it runs in the background, nohup the end of the terminal, and what is ignored stays so
+# in every child: the tests of signals need the usual state, wherever the test run itself was started.
+for number, usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
 
