@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -38,6 +39,14 @@ class Run:
     seconds: float
     peak: int
     stdout: bytes
+
+
+def own_peak() -> int:
+    """Return the most bytes that this process itself has held: what its parent is told begins at the parent's own."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return int(status.read_text().partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def run(command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], code: int = 0) -> Run:

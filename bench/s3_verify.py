@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import ledgers
-from harness import REPOSITORY, Row, Run, environment, run
+from harness import REPOSITORY, Row, Run, environment, own_peak, run
 
 sys.path[:0] = [str(REPOSITORY / "tests/e2e")]
 import support  # noqa: E402 - lies with the tests
@@ -241,13 +241,7 @@ def main(place: str, folder: str, name: str, processes: str, latency: str, since
     told = {"events": report.events, "records": report.records, "seconds": seconds, "checkpoint": report.checkpoint}
     # Requests of other processes are not seen from here: two for each record.
     requests = Slow.requests + (2 * report.records if int(processes) > 1 and place != "folder" else 0)
-    print(json.dumps({**told, "requests": requests, "peak": peak()}))
-
-
-def peak() -> int:
-    """Return the most bytes that this process itself has held: what its parent is told begins at the parent's own."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    print(json.dumps({**told, "requests": requests, "peak": own_peak()}))
 
 
 if __name__ == "__main__":

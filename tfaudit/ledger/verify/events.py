@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 _BLOCK: Final = 1 << 10
 _ABSENT: Final = msgspec.Raw()
-_INNER: Final = sha256(b"\x01")
-"""Copying what has begun costs less than beginning."""
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What reading JSON that someone else wrote may raise."""
 
@@ -77,7 +75,8 @@ class Tree:
         while len(rest) - start >= _BLOCK:
             level = rest[start : start + _BLOCK]
             while len(level) > 1:
-                level = _pairs(level)
+                pairs = iter(level)
+                level = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=True)]
             self._blocks, self._count = merkle.grow(self._blocks, self._count, level)
             start += _BLOCK
         self._rest = rest[start:]
@@ -114,18 +113,6 @@ def check(source: Lines, *, count: int, root: bytes, parse: bool = True, disclos
     if tree.root() != root:
         return Checked(number, "has event lines whose root is not the signed one", unlike)
     return Checked(number, None, unlike)
-
-
-def _pairs(level: list[bytes]) -> list[bytes]:
-    """Return the next level of a tree, half as many."""
-    above: list[bytes] = []
-    begin = _INNER.copy
-    nodes = iter(level)
-    for left, right in zip(nodes, nodes, strict=True):
-        hashed = begin()
-        hashed.update(left + right)
-        above.append(hashed.digest())
-    return above
 
 
 def _parse(block: bytes) -> Sequence[Line]:
