@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -143,14 +144,17 @@ def busy_after(requests, taken, seconds=0.0):
     Each takes it so many ``seconds``.
     """
 
+    numbers = itertools.count(1)
+
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self):
             """Take the object, or not."""
+            is_taken = next(numbers) <= taken
             self.rfile.read(int(self.headers["Content-Length"]))
             requests.append([thread for thread in threading.enumerate() if thread.name == "s3 copy"])
             time.sleep(seconds)
-            self.send_response(200 if len(requests) <= taken else 503)
-            if len(requests) <= taken:
+            self.send_response(200 if is_taken else 503)
+            if is_taken:
                 self.send_header("ETag", '"e"')
             self.send_header("Content-Length", "0")
             self.end_headers()
