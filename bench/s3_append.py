@@ -51,8 +51,8 @@ def rows() -> Iterator[Row]:
             yield crowd(keys, folder / f"crowd-{jobs}", jobs)
     engine = shutil.which("terraform") or shutil.which("tofu")
     if engine is not None:
-        yield applying(engine, others=0, times=9)
-        yield applying(engine, others=1000, times=3)
+        yield from applying(engine, others=0, times=9)
+        yield from applying(engine, others=1000, times=3)
 
 
 def alone(simulations: Sequence[Simulation]) -> Iterator[Row]:
@@ -165,11 +165,11 @@ def percentile(seconds: Sequence[float], part: int) -> float:
     return sorted(seconds)[min(len(seconds) * part // 100, len(seconds) - 1)]
 
 
-def applying(engine: str, *, others: int, times: int) -> Row:
-    """Compare an apply with its ledger in a folder and in an emulated S3 on loopback.
+def applying(engine: str, *, others: int, times: int) -> Iterator[Row]:
+    """Compare an apply with its ledger in a folder and in an emulated S3 on loopback, by keys and by a profile.
 
-    One resource is changed. What loads the AWS SDK and reads the log has as long as the engine plans: for that, it may
-    have ``others`` to look at.
+    One resource is changed. What loads the AWS SDK, for a profile, and reads the log has as long as the engine plans:
+    for that, it may have ``others`` to look at.
     """
     with tempfile.TemporaryDirectory() as name, support.moto_server(Path(name) / "moto.log") as address:
         aws = {
@@ -178,7 +178,16 @@ def applying(engine: str, *, others: int, times: int) -> Row:
             "AWS_SECRET_ACCESS_KEY": "x",
             "AWS_REGION": "eu-west-1",
         }
-        env = {**environment(Path(name) / "home", TFAUDIT_ENGINE=engine), **aws}
+        plain = environment(Path(name) / "home", TFAUDIT_ENGINE=engine)
+        env = {**plain, **aws}
+        credentials = Path(name) / "credentials"
+        credentials.write_text("[bench]\naws_access_key_id = x\naws_secret_access_key = x\nregion = eu-west-1\n")
+        profile = {
+            "AWS_ENDPOINT_URL": address,
+            "AWS_REGION": "eu-west-1",
+            "AWS_PROFILE": "bench",
+            "AWS_SHARED_CREDENTIALS_FILE": str(credentials),
+        }
         folders = [Path(name) / "folder", Path(name) / "bucket"]
         for folder in folders:
             folder.mkdir()
@@ -188,20 +197,29 @@ def applying(engine: str, *, others: int, times: int) -> Row:
         where = ("--ledger", "s3://bench-evidence/l", "--working", "s3://bench-working/l", "--create-bucket")
         run([TFAUDIT, "setup", "--yes", *where, "--retention", "soc2"], cwd=folders[1], env=env)
 
-        def apply(folder: Path, turn: int) -> float:
-            told = {**env, "TF_VAR_turn": str(turn)}
+        def apply(folder: Path, known: dict[str, str], begin: int, turn: int) -> float:
+            told = {**plain, **known, "TF_VAR_turn": str(begin + turn)}
             return run([TFAUDIT, "apply", "-auto-approve"], cwd=folder, env=told).seconds
 
-        here, there = interleaved(times, *(partial(apply, folder) for folder in folders))
-    more = statistics.median(there) - statistics.median(here)
-    return Row(
-        what=f"`tfaudit apply`, 1 of {others + 1:,} resources changed, with its ledger in S3 (moto on this machine)",
-        measured=spread(there),
-        compared=f"{spread(here)} in a folder",
-        ratio=f"+{milliseconds(more)}",
-        target="",
-        met=None,
-    )
+        here, by_keys, by_profile = interleaved(
+            times,
+            partial(apply, folders[0], aws, 0),
+            partial(apply, folders[1], aws, 0),
+            partial(apply, folders[1], profile, 1000),
+        )
+    what = f"`tfaudit apply`, 1 of {others + 1:,} resources changed, with its ledger in S3 (moto on this machine)"
+    for how, there, other, than in (
+        ("", by_keys, here, "in a folder"),
+        (", keys from a profile, by the SDK", by_profile, by_keys, "with keys in the environment"),
+    ):
+        yield Row(
+            what=what + how,
+            measured=spread(there),
+            compared=f"{spread(other)} {than}",
+            ratio=f"+{milliseconds(statistics.median(there) - statistics.median(other))}",
+            target="",
+            met=None,
+        )
 
 
 if __name__ == "__main__":
