@@ -97,6 +97,7 @@ class Disclosures:
                 for attribute in line.attributes:
                     path = attribute.path
                     before, after = frames.get(path) or self._frame(path)
+                    # Both sides are written out: what is called here is called six times an event.
                     digest = attribute.before
                     if digest is not None:
                         value = next(left)
